@@ -1,0 +1,1 @@
+"""Wiring: settings, routes, Celery, problem answers. Nothing imports this package."""

@@ -1,0 +1,1 @@
+"""Pure: intervals, schedules, rules, slots. No Django, no clock, no network."""
