@@ -97,7 +97,7 @@ class ScheduleInformation(msgspec.Struct, frozen=True, gc=False, rename="camel")
 
 
 class Malformed(msgspec.Struct, frozen=True, gc=False):
-    """An entry without the shape of scheduleInformation; with the mailbox's name if that much was readable."""
+    """An entry without the shape of scheduleInformation; with the mailbox's name if that was readable."""
 
     schedule_id: str | None = None
 
