@@ -1,0 +1,96 @@
+"""One error tree for everything that goes wrong with Microsoft: may we retry, and who has to act."""
+
+from __future__ import annotations
+
+from microsoft.reasons import Kind, reason
+
+
+class IntegrationError(Exception):
+    """A failure with a stable `code` of `microsoft.reasons`.
+
+    `permanent`: trying the same again cannot help. `detail`: safe words for a log line, never a body, token
+    or address. `request_id`: Microsoft's own id of the request or trace, "" when none came.
+    """
+
+    permanent = False
+
+    def __init__(self, code: str, detail: str = "", *, request_id: str = "") -> None:
+        super().__init__(code, detail)
+        self.code = code
+        self.detail = detail
+        self.request_id = request_id
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.detail}" if self.detail else self.code
+
+
+class ConsentRequired(IntegrationError):  # noqa: N818 - named for what happened
+    """Only the customer can end it: sign in again, or their administrator changes something first."""
+
+    permanent = True
+
+
+class Refused(IntegrationError):  # noqa: N818 - named for what happened
+    """This one request was refused for good; the connection as such is not in question."""
+
+    permanent = True
+
+
+class Misconfigured(IntegrationError):  # noqa: N818 - named for what happened
+    """Our own registration, settings or code. Hits all customers alike: never mark a tenant for it."""
+
+    permanent = True
+
+
+class Unavailable(IntegrationError):  # noqa: N818 - named for what happened
+    """No usable answer from Microsoft; it may pass. `retry_after`: seconds Microsoft asked for, or None."""
+
+    def __init__(
+        self,
+        code: str = "microsoft_unavailable",
+        detail: str = "",
+        *,
+        retry_after: float | None = None,
+        request_id: str = "",
+    ) -> None:
+        super().__init__(code, detail, request_id=request_id)
+        self.retry_after = retry_after
+
+
+class Throttled(IntegrationError):  # noqa: N818 - named for what happened
+    """Too many requests. `retry_after`: seconds to stay away."""
+
+    def __init__(
+        self, code: str = "throttled", detail: str = "", *, retry_after: float = 5.0, request_id: str = ""
+    ) -> None:
+        super().__init__(code, detail, request_id=request_id)
+        self.retry_after = retry_after
+
+
+class TokenRejected(IntegrationError):  # noqa: N818 - named for what happened
+    """Graph answered 401. `claims`: the decoded claims challenge for the next token request, if any came."""
+
+    def __init__(
+        self,
+        code: str = "InvalidAuthenticationToken",
+        detail: str = "",
+        *,
+        claims: str | None = None,
+        request_id: str = "",
+    ) -> None:
+        super().__init__(code, detail, request_id=request_id)
+        self.claims = claims
+
+
+_BY_KIND: dict[Kind, type[IntegrationError]] = {
+    Kind.TRANSIENT: Unavailable,
+    Kind.NEEDS_CONSENT: ConsentRequired,
+    Kind.NEEDS_CUSTOMER_ADMIN: ConsentRequired,
+    Kind.OUR_FAULT: Misconfigured,
+    Kind.UNKNOWN: Refused,
+}
+
+
+def error_for(code: str, detail: str = "", *, request_id: str = "") -> IntegrationError:
+    """The error that the kind of this reason calls for."""
+    return _BY_KIND[reason(code).kind](code, detail, request_id=request_id)

@@ -1,0 +1,72 @@
+"""What a reason is: one failure code of Microsoft's or ours, put into words for the people who must act."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What a failure means for the connection."""
+
+    TRANSIENT = "transient"  # may pass by itself: retry with back-off
+    NEEDS_CONSENT = "needs_consent"  # somebody at the customer signs in or consents again
+    NEEDS_CUSTOMER_ADMIN = "needs_customer_admin"  # a policy or account at the customer must be changed first
+    OUR_FAULT = "our_fault"  # our registration, settings or code: never the customer's problem
+    UNKNOWN = "unknown"  # nothing known about it: neither blame the customer nor retry blindly
+
+
+class Actor(StrEnum):
+    """Who can end it."""
+
+    NOBODY = "nobody"
+    PERSON = "person"  # the person who signs in
+    CUSTOMER_ADMIN = "customer_admin"
+    CADENCE = "cadence"
+    MICROSOFT = "microsoft"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """One row of the table.
+
+    `what_to_do` is written for the customer's IT and may be shown to them; `support` is for Cadence's own
+    people. `retry_once`: seen to pass by itself although it looks final; try once more later before acting.
+    """
+
+    code: str
+    kind: Kind
+    actor: Actor
+    title: str
+    cause: str
+    what_to_do: str
+    support: str
+    retry_once: bool = False
+
+
+def rows(
+    codes: Iterable[str],
+    kind: Kind,
+    actor: Actor,
+    *,
+    title: str,
+    cause: str,
+    what_to_do: str,
+    support: str,
+    retry_once: bool = False,
+) -> list[Reason]:
+    """The same words for several codes that mean the same to a person."""
+    return [
+        Reason(
+            code=code,
+            kind=kind,
+            actor=actor,
+            title=title,
+            cause=cause,
+            what_to_do=what_to_do,
+            support=support,
+            retry_once=retry_once,
+        )
+        for code in codes
+    ]

@@ -1,0 +1,230 @@
+"""Words for the codes that this product itself gives, and for the bare OAuth words without a number."""
+
+from __future__ import annotations
+
+from microsoft.reason import Actor, Kind, Reason, rows
+
+_T, _C, _A, _O, _U = (
+    Kind.TRANSIENT,
+    Kind.NEEDS_CONSENT,
+    Kind.NEEDS_CUSTOMER_ADMIN,
+    Kind.OUR_FAULT,
+    Kind.UNKNOWN,
+)
+
+_SIGN_IN: list[Reason] = [
+    *rows(
+        ["declined", "access_denied"],
+        _C,
+        Actor.PERSON,
+        title="The permissions were declined",
+        cause="The person at the Microsoft page chose Cancel or declined the permissions.",
+        what_to_do="Open the consent link again and choose Accept. Nothing was stored.",
+        support="No action. If it repeats, ask whether a colleague with administrator rights should sign "
+        "in instead.",
+    ),
+    *rows(
+        ["approval_needed"],
+        _A,
+        Actor.CUSTOMER_ADMIN,
+        title="An administrator must approve first",
+        cause="Your organisation does not let people consent to this app themselves.",
+        what_to_do="Send the approval link from the consent page to a Cloud Application Administrator. After "
+        "the approval, open the consent link again and sign in with the account that shall be "
+        "used.",
+        support="Approval by an administrator alone gives no connection: somebody must sign in once more "
+        "afterwards.",
+    ),
+    *rows(
+        ["personal_account"],
+        _C,
+        Actor.PERSON,
+        title="A personal Microsoft account cannot be used",
+        cause="The account that signed in is a private one (outlook.com, hotmail.com, …), not a work "
+        "account.",
+        what_to_do="Open the consent link again and choose a work account of your organisation.",
+        support="Microsoft does not offer free/busy for personal accounts. No setting changes that.",
+    ),
+    *rows(
+        ["other_tenant"],
+        _A,
+        Actor.CADENCE,
+        title="The account belongs to another organisation than the one connected",
+        cause="This customer was connected to a different Microsoft Entra tenant before.",
+        what_to_do="Sign in with an account of the organisation connected before. If you have moved to a new "
+        "tenant, ask Cadence support to allow the switch.",
+        support="Confirm with the customer that the move is real, allow the switch in the admin, then let "
+        "them consent again. The existing connection is unchanged.",
+    ),
+    *rows(
+        ["scope_missing"],
+        _C,
+        Actor.PERSON,
+        title="The calendar permission was not granted",
+        cause="Microsoft signed the account in but left out the permission to read calendars.",
+        what_to_do="Open the consent link again and accept all permissions shown. If none are shown, ask "
+        "your administrator to grant 'Read user calendars' to the app in Entra ID under "
+        "Enterprise applications.",
+        support="Compare the granted scopes in the audit entry with the configured calendar scope.",
+    ),
+    *rows(
+        ["refresh_token_missing"],
+        _C,
+        Actor.PERSON,
+        title="Lasting access was not granted",
+        cause="Microsoft sent no refresh token, so the connection would end within the hour.",
+        what_to_do="Open the consent link again and accept 'Maintain access to data you have given it access "
+        "to'.",
+        support="Check that the registration is a web application and that offline_access is not blocked "
+        "by policy.",
+    ),
+    *rows(
+        ["mailbox_missing"],
+        _A,
+        Actor.CUSTOMER_ADMIN,
+        title="The account has no mailbox in Exchange Online",
+        cause="The account that signed in has no licence with a mailbox, or its mailbox is not in the cloud.",
+        what_to_do="Sign in with an account that has an Exchange Online mailbox, or assign a licence to this "
+        "one and try again once the mailbox exists.",
+        support="Typical for administrator accounts. Suggest a dedicated service account with the "
+        "smallest licence.",
+    ),
+    *rows(
+        ["disconnected"],
+        _C,
+        Actor.PERSON,
+        title="The connection was ended",
+        cause="The connection was disconnected and its tokens were deleted.",
+        what_to_do="Open the consent link to connect again.",
+        support="The audit trail says who disconnected it and why.",
+    ),
+    *rows(
+        ["consent_required", "interaction_required", "login_required", "invalid_grant"],
+        _C,
+        Actor.PERSON,
+        title="Microsoft asks for a new sign-in",
+        cause="The stored permission is no longer accepted by Microsoft.",
+        what_to_do="Open the consent link and sign in again with the same account.",
+        support="Settings, keys and history stay. The Entra sign-in logs of the customer name the exact "
+        "cause.",
+    ),
+]
+
+_STATE: list[Reason] = [
+    *rows(
+        ["state_expired"],
+        _C,
+        Actor.PERSON,
+        title="The sign-in took longer than ten minutes",
+        cause="For safety a sign-in must be completed within ten minutes.",
+        what_to_do="Open the consent link and start again.",
+        support="No action.",
+    ),
+    *rows(
+        ["state_used"],
+        _C,
+        Actor.PERSON,
+        title="This sign-in was completed before",
+        cause="The answer from Microsoft was delivered a second time, for example by reloading the page.",
+        what_to_do="If the connection is not shown as enabled, open the consent link and start again.",
+        support="No action; the first delivery decided.",
+    ),
+    *rows(
+        ["state_unknown"],
+        _C,
+        Actor.PERSON,
+        title="This sign-in was not started here",
+        cause="The answer does not belong to a sign-in that we began.",
+        what_to_do="Open the consent link and start again.",
+        support="Harmless when single. Many in a row may be somebody trying out the address.",
+    ),
+    *rows(
+        ["other_browser"],
+        _C,
+        Actor.PERSON,
+        title="The sign-in was begun in another browser",
+        cause="A sign-in must end in the browser in which it began, and cookies must be allowed.",
+        what_to_do="Go back to the browser you began with, or open the consent link here and start again.",
+        support="Also seen when links are opened in a mail program's own browser.",
+    ),
+    *rows(
+        ["id_token_invalid"],
+        _U,
+        Actor.CADENCE,
+        title="The proof of identity did not match",
+        cause="The sign-in answer was not made for this request: wrong recipient, tenant, nonce or time.",
+        what_to_do="Open the consent link and try once more. If it fails again, please tell Cadence support.",
+        support="The log line names the claim that failed. Check the server's clock first, then the "
+        "configured cloud.",
+    ),
+]
+
+_OUTAGE: list[Reason] = [
+    *rows(
+        [
+            "microsoft_unavailable",
+            "temporarily_unavailable",
+            "server_error",
+            "timeout",
+            "unavailable",
+            "refresh_wait",
+        ],
+        _T,
+        Actor.MICROSOFT,
+        title="Microsoft does not answer at the moment",
+        cause="Microsoft's service, or the network between us and it, gave no usable answer in time.",
+        what_to_do="Nothing. We keep trying; the connection itself is intact.",
+        support="See https://status.cloud.microsoft and our own egress and proxy. Probes turn green by "
+        "themselves.",
+    ),
+    *rows(
+        ["throttled"],
+        _T,
+        Actor.NOBODY,
+        title="Microsoft asked us to slow down",
+        cause="The quota of the signed-in mailbox, or of the app, was used up for the moment.",
+        what_to_do="Nothing. We wait as long as Microsoft asks and go on.",
+        support="Lasting throttling: see whether several accounts share one reader, and what asks so often.",
+    ),
+    *rows(
+        ["invalid_client"],
+        _O,
+        Actor.CADENCE,
+        title="Microsoft does not accept our own credentials",
+        cause="The client secret or certificate of the Cadence app was refused.",
+        what_to_do="Nothing. Your consent is intact; Cadence has to repair this.",
+        support="Every customer is affected. Check MICROSOFT_CLIENT_ID and the secret or certificate in "
+        "Entra ID.",
+    ),
+    *rows(
+        ["misconfigured", "registration_missing"],
+        _O,
+        Actor.CADENCE,
+        title="Our connection settings for Microsoft are wrong",
+        cause="The client id, the credential, the CA bundle or the authority address of this "
+        "installation is unusable.",
+        what_to_do="Nothing. Cadence has to repair this.",
+        support="Check the MICROSOFT_… variables; the log line says which part failed.",
+    ),
+    *rows(
+        ["invalid_request", "invalid_scope", "unsupported_grant_type", "unauthorized_client"],
+        _O,
+        Actor.CADENCE,
+        title="Microsoft does not accept the form of our request",
+        cause="The request, a permission name or the app registration is wrong.",
+        what_to_do="Nothing. Please tell Cadence support the code shown here.",
+        support="Check MICROSOFT_CALENDAR_SCOPE and the app registration (web platform, delegated "
+        "permissions).",
+    ),
+    *rows(
+        ["invalid_resource"],
+        _C,
+        Actor.CUSTOMER_ADMIN,
+        title="The app is not known in your organisation",
+        cause="The app, or Microsoft Graph, is not registered in your tenant.",
+        what_to_do="Open the consent link; consenting again registers the app.",
+        support="Also check that the account's cloud is the right one.",
+    ),
+]
+
+OWN_REASONS: tuple[Reason, ...] = (*_SIGN_IN, *_STATE, *_OUTAGE)
