@@ -1,0 +1,99 @@
+"""Walks the sandbox's pages as a human's browser would, by the forms they hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from urllib.parse import urljoin
+
+import requests
+
+
+class SignInRefusedError(Exception):
+    """The sandbox kept the visitor on a page of its own; the text is that page's."""
+
+
+@dataclass(slots=True)
+class Form:
+    """One form of a page: where it goes, its hidden fields, and the names of all that can be filled or pressed."""
+
+    action: str
+    fields: dict[str, str] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)
+
+
+class _Forms(HTMLParser):
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._url = url
+        self.forms: list[Form] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self.forms.append(Form(urljoin(self._url, given.get("action", ""))))
+        elif tag in {"input", "button"} and self.forms and given.get("name"):
+            self.forms[-1].names.add(given["name"])
+            if given.get("type") == "hidden":
+                self.forms[-1].fields[given["name"]] = given.get("value", "")
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.text.append(data.strip())
+
+
+def sign_in(
+    authorize_url: str,
+    upn: str,
+    *,
+    consent: bool = True,
+    admin_tick: bool = False,
+    session: requests.Session | None = None,
+) -> str:
+    """Sign in as `upn`, answer the consent screen if one comes, and return the URL the browser is sent back to.
+
+    Raises SignInRefusedError when the sandbox shows an error page, refuses the account, or offers no
+    organisation-wide consent although `admin_tick` asks for it.
+    """
+    browser = session or _session()
+    answer = browser.get(authorize_url, allow_redirects=False, timeout=30)
+    if not answer.is_redirect:
+        answer = _submit(browser, answer, "account", {"account": upn})
+    if not answer.is_redirect and "decision" in _page(answer).forms[-1].names:
+        if "account" in {name for form in _page(answer).forms for name in form.names - set(form.fields)}:
+            raise SignInRefusedError(" ".join(_page(answer).text))
+        pressed = {"decision": "accept" if consent else "cancel"}
+        if admin_tick and consent:
+            if "organisation" not in _page(answer).forms[-1].names:
+                raise SignInRefusedError("no consent for the organisation is offered")
+            pressed["organisation"] = "1"
+        answer = _submit(browser, answer, "decision", pressed)
+    if not answer.is_redirect:
+        raise SignInRefusedError(" ".join(_page(answer).text))
+    return answer.headers["Location"]
+
+
+def _session() -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False
+    return session
+
+
+def _page(answer: requests.Response) -> _Forms:
+    parser = _Forms(answer.url)
+    parser.feed(answer.text)
+    return parser
+
+
+def _submit(
+    browser: requests.Session, answer: requests.Response, name: str, pressed: dict[str, str]
+) -> requests.Response:
+    """Submit the first form that has a field or button called `name`."""
+    page = _page(answer)
+    for form in page.forms:
+        if name in form.names - set(form.fields):
+            return browser.post(
+                form.action, data={**form.fields, **pressed}, allow_redirects=False, timeout=30
+            )
+    raise SignInRefusedError(" ".join(page.text))

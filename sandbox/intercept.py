@@ -1,0 +1,58 @@
+"""The sandbox behind `requests` without a socket, by the `responses` library: for fast tests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import requests
+import responses
+
+from sandbox.messages import Headers, parse_request
+from sandbox.service import Sandbox
+
+AUTHORITY = "https://login.sandbox.test"
+GRAPH = "https://graph.sandbox.test/v1.0"
+_METHODS = ("GET", "POST", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+@contextmanager
+def intercepted(
+    sandbox: Sandbox, *, authority: str = AUTHORITY, graph: str = GRAPH, passthru: tuple[str, ...] = ()
+) -> Iterator[responses.RequestsMock]:
+    """Answer every request to both origins from `sandbox` while the block runs, for all sessions and threads.
+
+    Other addresses fail with ConnectionError unless they begin with one of `passthru`. A dropped connection
+    and a truncated body surface as the exceptions requests raises for them.
+    """
+
+    def answer(prepared: requests.PreparedRequest) -> tuple[int, Headers, bytes | Exception]:
+        body = prepared.body or b""
+        request = parse_request(
+            method=prepared.method or "GET",
+            url=prepared.url or "",
+            headers=dict(prepared.headers),
+            body=body.encode() if isinstance(body, str) else bytes(body),
+        )
+        response = sandbox.handle(request)
+        if response.broken == "dropped":
+            return response.status, (), requests.ConnectionError("the connection was dropped")
+        if response.broken == "truncated":
+            return response.status, (), requests.exceptions.ChunkedEncodingError("the body was cut short")
+        return response.status, response.headers, response.body
+
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        for prefix in passthru:
+            mock.add_passthru(prefix)
+        for origin in {_origin(authority), _origin(graph)}:
+            everything = re.compile(re.escape(origin) + r"(/|\?|$)")
+            for method in _METHODS:
+                mock.add_callback(method, everything, callback=answer, content_type=None)
+        yield mock
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

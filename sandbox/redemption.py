@@ -1,0 +1,245 @@
+"""The token endpoint: client authentication, code redemption, refresh."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from urllib.parse import unquote_plus
+
+from sandbox import aadsts
+from sandbox.assertion import assertion_is_good
+from sandbox.authorize import Codes
+from sandbox.clock import Clock
+from sandbox.counters import Counters
+from sandbox.directory import Directory
+from sandbox.grants import Grants
+from sandbox.messages import Request, Response, json_response
+from sandbox.options import Options, Registration
+from sandbox.people import Account
+from sandbox.scopes import OPENID, UnknownScopeError, parse_scopes, wire_scopes
+from sandbox.tokens import Grant, Mint, challenge_of, client_info, pairwise_subject, sign_id_token
+
+INACTIVITY = 90 * 86_400
+
+
+class RefusedError(Exception):
+    """The request is answered with an AADSTS error."""
+
+    def __init__(self, number: int, **named: str) -> None:
+        super().__init__(number)
+        self.number, self.named = number, named
+
+
+class Redemption:
+    """POST /{tenant}/oauth2/v2.0/token."""
+
+    def __init__(
+        self,
+        *,
+        directory: Directory,
+        registration: Registration,
+        options: Options,
+        grants: Grants,
+        codes: Codes,
+        mint: Mint,
+        clock: Clock,
+        counters: Counters,
+    ) -> None:
+        self._directory, self._registration, self._options = directory, registration, options
+        self._grants, self._codes, self._mint = grants, codes, mint
+        self._clock, self._counters = clock, counters
+
+    def answer(self, request: Request, tenant_name: str) -> Response:
+        """Answer a token request with tokens or with Entra's error."""
+        form = request.form
+        try:
+            known = self._directory.tenant(tenant_name) is not None
+            if not known and tenant_name not in {"organizations", "common", "consumers"}:
+                raise RefusedError(90002, tenant=tenant_name)
+            self._authenticate(request, form)
+            grant_type = form.get("grant_type", "")
+            if grant_type == "authorization_code":
+                self._counters.add("token_code")
+                body = self._redeem(request, form)
+            elif grant_type == "refresh_token":
+                body = self._refresh(form)
+            else:
+                raise (
+                    RefusedError(70003, grant_type=grant_type)
+                    if grant_type
+                    else RefusedError(900144, name="grant_type")
+                )
+        except RefusedError as refused:
+            self._counters.add("token_errors", whose=str(refused.number))
+            correlation = request.headers.get("client-request-id", "")
+            return aadsts.error_response(
+                refused.number, self._clock, correlation_id=correlation, **refused.named
+            )
+        return json_response(200, body, (("Cache-Control", "no-store, no-cache"), ("Pragma", "no-cache")))
+
+    def _authenticate(self, request: Request, form: Mapping[str, str]) -> None:
+        client_id, secret = form.get("client_id", ""), form.get("client_secret", "")
+        scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "basic":
+            client_id, secret = _basic(credentials)
+        if client_id != self._registration.client_id:
+            raise RefusedError(700016, client_id=client_id)
+        if assertion := form.get("client_assertion", ""):
+            audience = f"{request.origin}{request.path}"
+            if not assertion_is_good(
+                assertion, registration=self._registration, audience=audience, now=self._clock.now()
+            ):
+                raise RefusedError(700027)
+        elif not secret:
+            raise RefusedError(7000218)
+        elif secret != self._registration.client_secret:
+            raise RefusedError(7000215, client_id=client_id)
+        elif self._options.secret_expired:
+            raise RefusedError(7000222)
+
+    def _redeem(self, request: Request, form: Mapping[str, str]) -> dict[str, object]:
+        for name in ("code", "redirect_uri"):
+            if not form.get(name):
+                raise RefusedError(900144, name=name)
+        try:
+            code = self._codes.take(form["code"])
+        except KeyError:
+            raise RefusedError(9002313) from None
+        if code is None:
+            raise RefusedError(54005)
+        if self._clock.now() - code.issued > self._options.code_lifetime:
+            raise RefusedError(70008)
+        if form["redirect_uri"] != code.redirect_uri:
+            raise RefusedError(500112)
+        verifier = form.get("code_verifier", "")
+        if (
+            code.challenge
+            and (challenge_of(verifier) if code.method == "S256" else verifier) != code.challenge
+        ):
+            raise RefusedError(501481)
+        account = self._account(code.oid)
+        scopes = _subset(form.get("scope", ""), code.scopes)
+        body = self._tokens(account, scopes, consented=code.scopes)
+        if "openid" in code.scopes:
+            body["id_token"] = sign_id_token(self._claims(account, request.origin, code.nonce))
+        if form.get("client_info") == "1":
+            body["client_info"] = client_info(account.oid, account.tenant.tid)
+        return body
+
+    def _refresh(self, form: Mapping[str, str]) -> dict[str, object]:
+        grant = self._mint.read_refresh(form.get("refresh_token", ""))
+        account = None if grant is None else self._directory.by_oid(grant.oid)
+        self._counters.add("token_refresh", whose=account.upn if account else "")
+        if grant is None or account is None or grant.client_id != self._registration.client_id:
+            raise RefusedError(70000)
+        self._account(grant.oid)
+        if grant.generation != self._grants.generation(grant.oid):
+            revoked_at = self._grants.revoked_at(grant.oid)
+            raise RefusedError(50173, issued=_stamp(grant.issued), valid_from=_stamp(revoked_at))
+        if self._clock.now() >= grant.expires:
+            raise RefusedError(700082, issued=_stamp(grant.issued))
+        if self._options.rotation == "strict" and not self._grants.use_once(grant.id):
+            raise RefusedError(70000)
+        scopes = _subset(form.get("scope", ""), grant.scopes)
+        if not set(scopes) <= self._grants.consented(account.tenant.tid, account.oid):
+            raise RefusedError(65001, client_id=grant.client_id)
+        body = self._tokens(account, scopes, consented=grant.scopes)
+        if form.get("client_info") == "1":
+            body["client_info"] = client_info(account.oid, account.tenant.tid)
+        return body
+
+    def _account(self, oid: str) -> Account:
+        account = self._directory.by_oid(oid)
+        if account is None:
+            raise RefusedError(50034)
+        if self._grants.is_disabled(oid):
+            raise RefusedError(50057)
+        return account
+
+    def _tokens(
+        self, account: Account, scopes: tuple[str, ...], *, consented: tuple[str, ...]
+    ) -> dict[str, object]:
+        """Return the answer's common members; the refresh token keeps all consented scopes."""
+        granted = tuple(
+            dict.fromkeys(
+                s for s in (*scopes, *self._options.extra_scopes) if s not in self._options.missing_scopes
+            )
+        )
+        now, lifetime = self._clock.now(), self._options.token_lifetime
+        grant = Grant(
+            oid=account.oid,
+            tid=account.tenant.tid,
+            client_id=self._registration.client_id,
+            scopes=granted,
+            issued=now,
+            expires=now + lifetime,
+        )
+        body: dict[str, object] = {
+            "token_type": "Bearer",
+            "scope": wire_scopes(granted, self._options.scope_form),
+            "expires_in": lifetime,
+            "ext_expires_in": lifetime,
+            "access_token": self._mint.access(grant),
+        }
+        if "offline_access" in granted and not self._options.omit_refresh_token:
+            body["refresh_token"] = self._mint.refresh(
+                Grant(
+                    oid=grant.oid,
+                    tid=grant.tid,
+                    client_id=grant.client_id,
+                    scopes=consented,
+                    issued=now,
+                    expires=now + INACTIVITY,
+                    generation=self._grants.generation(account.oid),
+                )
+            )
+        return body
+
+    def _claims(self, account: Account, origin: str, nonce: str) -> dict[str, object]:
+        now, client_id = int(self._clock.now()), self._registration.client_id
+        claims: dict[str, object] = {
+            "aud": client_id,
+            "iss": f"{origin}/{account.tenant.tid}/v2.0",
+            "iat": now,
+            "nbf": now,
+            "exp": now + 3600,
+            "name": account.name,
+            "oid": account.oid,
+            "preferred_username": account.upn,
+            "sub": pairwise_subject(account.oid, client_id),
+            "tid": account.tenant.tid,
+            "uti": "sandbox",
+            "ver": "2.0",
+        }
+        if nonce:
+            claims["nonce"] = nonce
+        claims.update(self._options.id_token_claims)
+        return {name: value for name, value in claims.items() if value is not None}
+
+
+def _basic(credentials: str) -> tuple[str, str]:
+    try:
+        client_id, _, secret = base64.b64decode(credentials).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        raise RefusedError(70002) from None
+    return unquote_plus(client_id), unquote_plus(secret)
+
+
+def _subset(text: str, consented: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the scopes asked for; the OpenID ones consented always stay. 70011 for any not consented."""
+    if not text.strip():
+        return consented
+    try:
+        asked = parse_scopes(text)
+    except UnknownScopeError as error:
+        raise RefusedError(70011, scope=str(error)) from error
+    for scope in asked:
+        if scope not in consented and scope not in OPENID:
+            raise RefusedError(65001)
+    return tuple(scope for scope in consented if scope in asked or scope in OPENID)
+
+
+def _stamp(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.0000000Z")
