@@ -1,0 +1,222 @@
+"""The one HTTP door: which certificates are trusted, how long an answer may take, how large it may be."""
+
+from __future__ import annotations
+
+import math
+import queue
+import ssl
+import threading
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
+from typing import Any, TypeVar
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.exceptions import InvalidHeader, InvalidSchema, InvalidURL, MissingSchema
+
+from microsoft.errors import IntegrationError, Misconfigured, Unavailable
+
+CONNECT_SECONDS = 3.05
+MAX_BODY_BYTES = 32 * 1024 * 1024
+_CHUNK = 64 * 1024
+_UNUSABLE_ADDRESS = (InvalidHeader, InvalidSchema, InvalidURL, MissingSchema)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A moment on a monotonic clock by which a result must be there, whatever happens."""
+
+    at: float
+    clock: Callable[[], float] = time.monotonic
+
+    @classmethod
+    def after(cls, seconds: float, *, clock: Callable[[], float] = time.monotonic) -> Deadline:
+        """`seconds` from now."""
+        return cls(clock() + seconds, clock)
+
+    def remaining(self) -> float:
+        """Seconds left, never negative."""
+        return max(0.0, self.at - self.clock())
+
+    @property
+    def expired(self) -> bool:
+        return self.remaining() <= 0.0
+
+    def at_most(self, seconds: float) -> Deadline:
+        """This deadline, or `seconds` from now if that is sooner."""
+        return Deadline(min(self.at, self.clock() + seconds), self.clock)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP answer, read whole and decompressed. `headers` are looked up in any case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class DoorSession(requests.Session):
+    """A session in which our CA bundle wins and redirects are not followed; the environment's proxies apply.
+
+    requests lets REQUESTS_CA_BUNDLE beat `Session.verify` (https://github.com/psf/requests/issues/3829), and
+    a followed redirect would carry a token or a code to wherever it points.
+    """
+
+    def __init__(self, ca_bundle: str | None) -> None:
+        super().__init__()
+        self._ca_bundle = ca_bundle
+
+    def merge_environment_settings(self, *args: Any, **kwargs: Any) -> Any:
+        settings = super().merge_environment_settings(*args, **kwargs)
+        if self._ca_bundle:
+            settings["verify"] = self._ca_bundle
+        return settings
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
+def build_session(ca_bundle: str | None, pool_size: int) -> requests.Session:
+    """A session for many threads. `ca_bundle`: PEM file; else the environment's, else the system store."""
+    session = DoorSession(ca_bundle)
+    session.verify = ca_bundle or _system_store()
+    # requests asks ~/.netrc only while no auth is set; an entry there would replace our Authorization header.
+    session.auth = _leave_as_it_is
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # one session serves many tenants
+    session.headers.update({"Accept-Encoding": "gzip", "User-Agent": "cadence-exchange"})
+    adapter = HTTPAdapter(pool_connections=4, pool_maxsize=pool_size, max_retries=0)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+def exchange(
+    session: requests.Session,
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    body: bytes | str | None,
+    deadline: Deadline,
+) -> Answer:
+    """One request and its whole answer, whatever the status.
+
+    Raises Unavailable for everything that may pass (no connection, TLS, truncated or oversized body; code
+    `timeout` when the deadline was the cause) and Misconfigured for an address or CA bundle nobody can use.
+    """
+    left = deadline.remaining()
+    if left <= 0.0:
+        raise Unavailable("timeout", "no time left to ask")
+    try:
+        response = session.request(
+            method,
+            url,
+            headers=dict(headers),
+            data=body,
+            timeout=(min(CONNECT_SECONDS, left), left),
+            allow_redirects=False,
+            stream=True,
+        )
+        with response:
+            # An unread 503 closes its connection, so that the next attempt opens a new one:
+            # https://learn.microsoft.com/graph/best-practices-concept#handling-expected-errors
+            content = b"" if response.status_code == 503 else _read(response, deadline)
+            return Answer(response.status_code, response.headers, content)
+    except _UNUSABLE_ADDRESS:
+        raise Misconfigured("misconfigured", "the address cannot be used") from None
+    except (requests.RequestException, urllib3.exceptions.HTTPError, zlib.error) as error:
+        name = type(error).__name__  # its text may quote the URL or the body
+        if deadline.expired:
+            raise Unavailable("timeout", f"no whole answer in time ({name})") from None
+        raise Unavailable("microsoft_unavailable", f"no usable answer ({name})") from None
+    except OSError:
+        # requests says so before it connects; a failing connection arrives as one of the above.
+        raise Misconfigured("misconfigured", "the CA bundle cannot be read") from None
+
+
+def _read(response: requests.Response, deadline: Deadline) -> bytes:
+    """Body in small steps, so that neither a slow drip nor a compression bomb goes beyond the limits."""
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in {"identity", "gzip", ""}:
+        raise Unavailable("microsoft_unavailable", "an encoding that was not asked for")
+    gzip = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS) if encoding == "gzip" else None
+    parts: list[bytes] = []
+    size = 0
+    # read1 gives what has arrived; it checks Content-Length at the end and raises on a body cut short.
+    while chunk := response.raw.read1(_CHUNK, decode_content=False):
+        if deadline.expired:
+            raise Unavailable("timeout", "the body came too slowly")
+        part = gzip.decompress(chunk, MAX_BODY_BYTES + 1 - size) if gzip else chunk
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            raise Unavailable("microsoft_unavailable", "the body is too large")
+        parts.append(part)
+    if gzip and parts and not gzip.eof:
+        raise Unavailable("microsoft_unavailable", "the compressed body is cut short")
+    return b"".join(parts)
+
+
+def within(deadline: Deadline, work: Callable[[], T]) -> T:
+    """The result of blocking work, or Unavailable("timeout") at the deadline; then the work is left behind.
+
+    Timeouts of sockets count from byte to byte, so a server that sends a header byte now and then can hold a
+    plain call for ever. Our errors arrive without the frames they were raised in: those hold clear tokens.
+    """
+    if deadline.expired:
+        raise Unavailable("timeout", "no time left to ask")
+    done: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            done.put((work(), None))
+        except BaseException as error:  # noqa: BLE001 - whatever it is belongs to the thread that waits
+            done.put((None, error))
+
+    threading.Thread(target=run, daemon=True, name="microsoft-call").start()
+    try:
+        result, error = done.get(timeout=deadline.remaining())
+    except queue.Empty:
+        raise Unavailable("timeout", "no answer in time") from None
+    if isinstance(error, IntegrationError):
+        error.__context__ = None  # requests' own errors carry the request, and that carries the tokens
+        raise error.with_traceback(None)
+    if error is not None:
+        raise error
+    return result  # type: ignore[return-value]  # None only when T allows it
+
+
+def retry_after_seconds(value: str | None, *, wall_clock: Callable[[], float] = time.time) -> float | None:
+    """Retry-After as "120", "2.128" (Microsoft sends fractions) or an HTTP date → seconds ≥ 0; else None."""
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - wall_clock()
+        except (ValueError, OverflowError):
+            return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _leave_as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _system_store() -> str | bool:
+    """The system's bundle or directory of certificates; True (certifi's) when the system has none."""
+    paths = ssl.get_default_verify_paths()
+    if paths.cafile:
+        return paths.cafile
+    if paths.capath and any(Path(paths.capath).iterdir()):
+        return paths.capath
+    return True
