@@ -7,6 +7,7 @@ reference-error-codes.md.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sandbox.clock import Clock
@@ -31,19 +32,19 @@ _MFA = (
     "Due to a configuration change made by your administrator, or because you moved to a new location, "
     "you must use multi-factor authentication to access '00000003-0000-0000-c000-000000000000'."
 )
-_SECRET_EXPIRED = (
+_KEYS_EXPIRED = (
     "The provided client secret keys are expired. Visit the Azure Portal to create new keys for your app, or "
     "consider using certificate credentials for added security: "
     "https://docs.microsoft.com/azure/active-directory/develop/active-directory-certificate-credentials"
 )
-_SECRET_WRONG = (
+_KEY_WRONG = (
     "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, "
     "not the client secret ID, for a secret added to app '{client_id}'."
 )
 _REVOKED = (
-    "The provided grant has expired due to it being revoked, a fresh auth token is needed. The user might have "
-    "changed or reset their password. The grant was issued on '{issued}' and the TokensValidFrom date (before "
-    "which tokens are not valid) for this user is '{valid_from}'."
+    "The provided grant has expired due to it being revoked, a fresh auth token is needed. The user might "
+    "have changed or reset their password. The grant was issued on '{issued}' and the TokensValidFrom date "
+    "(before which tokens are not valid) for this user is '{valid_from}'."
 )
 _INACTIVE = (
     "The refresh token has expired due to inactivity. The token was issued on {issued} and was inactive for "
@@ -54,8 +55,8 @@ _CONSENT = (
     "interactive authorization request for this user and resource."
 )
 _REDIRECT = (
-    "The redirect URI '{redirect_uri}' specified in the request does not match the redirect URIs configured for "
-    "the application '{client_id}'."
+    "The redirect URI '{redirect_uri}' specified in the request does not match the redirect URIs configured "
+    "for the application '{client_id}'."
 )
 _GUEST = (
     "User account '{upn}' from identity provider does not exist in tenant '{tenant}' and cannot access the "
@@ -141,13 +142,13 @@ TABLE: dict[int, Aadsts] = {
     ),
     900144: Aadsts(400, "invalid_request", _BODY),
     7000112: Aadsts(401, "invalid_client", "Application '{client_id}' is disabled."),
-    7000215: Aadsts(401, "invalid_client", _SECRET_WRONG),
+    7000215: Aadsts(401, "invalid_client", _KEY_WRONG),
     7000218: Aadsts(
         401,
         "invalid_client",
         "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
     ),
-    7000222: Aadsts(401, "invalid_client", _SECRET_EXPIRED),
+    7000222: Aadsts(401, "invalid_client", _KEYS_EXPIRED),
     9002313: Aadsts(400, "invalid_grant", "Invalid request. Request is malformed or invalid."),
 }
 
@@ -157,20 +158,25 @@ class _Named(dict[str, str]):
         return f"<{key}>"
 
 
-def describe(number: int, clock: Clock, *, correlation_id: str = "", **named: str) -> tuple[str, str]:
+def describe(number: int, clock: Clock, *, named: Mapping[str, str] | None = None) -> tuple[str, str]:
     """Return the OAuth error and the description, with trace id and time, as Entra words it."""
-    return TABLE[number].error, _description(number, _ids(clock, correlation_id), named)
+    return TABLE[number].error, _description(number, _ids(clock, ""), named or {})
 
 
 def error_response(
-    number: int, clock: Clock, *, correlation_id: str = "", status: int | None = None, **named: str
+    number: int,
+    clock: Clock,
+    *,
+    correlation_id: str = "",
+    status: int | None = None,
+    named: Mapping[str, str] | None = None,
 ) -> Response:
     """Return Entra's JSON for an error."""
     row = TABLE[number]
     ids = _ids(clock, correlation_id)
     body: dict[str, object] = {
         "error": row.error,
-        "error_description": _description(number, ids, named),
+        "error_description": _description(number, ids, named or {}),
         "error_codes": [number],
         **ids,
         "error_uri": f"https://login.microsoftonline.com/error?code={number}",
@@ -191,7 +197,7 @@ def _ids(clock: Clock, correlation_id: str) -> dict[str, str]:
     }
 
 
-def _description(number: int, ids: dict[str, str], named: dict[str, str]) -> str:
+def _description(number: int, ids: dict[str, str], named: Mapping[str, str]) -> str:
     text = TABLE[number].text.format_map(_Named(named))
     return (
         f"AADSTS{number}: {text}\r\nTrace ID: {ids['trace_id']}\r\n"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from threading import Lock
 from urllib.parse import parse_qsl, urlencode
 
 from sandbox import aadsts, pages
 from sandbox.clock import Clock
+from sandbox.codes import Code, Codes
 from sandbox.counters import Counters
 from sandbox.directory import Directory
 from sandbox.grants import EVERYBODY, Grants
@@ -17,43 +17,6 @@ from sandbox.messages import Request, Response, redirect
 from sandbox.options import Options, Registration
 from sandbox.people import PERSONAL, Account, Tenant
 from sandbox.scopes import CONSENT_TEXTS, UnknownScopeError, parse_scopes
-from sandbox.tokens import CODE_PREFIX
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Code:
-    """An authorization code that was given out; times in seconds."""
-
-    oid: str
-    client_id: str
-    redirect_uri: str
-    scopes: tuple[str, ...]
-    challenge: str
-    method: str
-    nonce: str
-    issued: float
-
-
-class Codes:
-    """Codes in memory; each is taken at most once."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._codes: dict[str, Code | None] = {}
-
-    def issue(self, code: Code) -> str:
-        """Return a new code's text."""
-        text = CODE_PREFIX + secrets.token_urlsafe(48)
-        with self._lock:
-            self._codes[text] = code
-        return text
-
-    def take(self, text: str) -> Code | None:
-        """Return the code, once; None when it was used before, KeyError when it was never issued."""
-        with self._lock:
-            code = self._codes[text]
-            self._codes[text] = None
-            return code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +44,7 @@ class Asked:
 
 
 class Authorize:
-    """Three requests make a sign-in: GET authorize, POST signin, POST consent (skipped when consented before)."""
+    """Three requests make a sign-in: GET authorize, POST signin, and POST consent unless consented before."""
 
     def __init__(
         self,
@@ -162,7 +125,7 @@ class Authorize:
         return self._give_code(asked, account)
 
     def _parse(self, raw: str, tenant_name: str) -> Asked | Response:
-        """Check a request; what is wrong with app or redirect URI stays on Entra's page, the rest goes back."""
+        """Check a request; a wrong app or redirect URI stays on Entra's page, other faults go back."""
         query = dict(parse_qsl(raw, keep_blank_values=True))
         client_id, redirect_uri = query.get("client_id", ""), query.get("redirect_uri", "")
         tenant = self._directory.tenant(tenant_name)
@@ -228,7 +191,9 @@ class Authorize:
             return "You can't sign in here with a personal account. Use your work or school account instead."
         if asked.tenant is not None and account.tenant != asked.tenant:
             return aadsts.describe(
-                50020, self._clock, upn=account.upn, tenant=asked.tenant.title, client_id=asked.client_id
+                50020,
+                self._clock,
+                named={"upn": account.upn, "tenant": asked.tenant.title, "client_id": asked.client_id},
             )[1]
         if self._grants.is_disabled(account.oid):
             return aadsts.describe(50057, self._clock)[1]
@@ -248,8 +213,8 @@ class Authorize:
         return asked.back({"code": self._codes.issue(code), "session_state": secrets.token_hex(16)})
 
     def _fail(self, asked: Asked, number: int, **named: str) -> Response:
-        error, description = aadsts.describe(number, self._clock, **named)
+        error, description = aadsts.describe(number, self._clock, named=named)
         return asked.back({"error": error, "error_description": description})
 
     def _page(self, number: int, **named: str) -> Response:
-        return pages.refusal_page(aadsts.describe(number, self._clock, **named)[1])
+        return pages.refusal_page(aadsts.describe(number, self._clock, named=named)[1])

@@ -15,7 +15,7 @@ class SignInRefusedError(Exception):
 
 @dataclass(slots=True)
 class Form:
-    """One form of a page: where it goes, its hidden fields, and the names of all that can be filled or pressed."""
+    """One form of a page: where it goes, its hidden fields, and the names of all it sends."""
 
     action: str
     fields: dict[str, str] = field(default_factory=dict)
@@ -51,7 +51,7 @@ def sign_in(
     admin_tick: bool = False,
     session: requests.Session | None = None,
 ) -> str:
-    """Sign in as `upn`, answer the consent screen if one comes, and return the URL the browser is sent back to.
+    """Sign in as `upn`, answer a consent screen if one comes, return the URL the browser is sent back to.
 
     Raises SignInRefusedError when the sandbox shows an error page, refuses the account, or offers no
     organisation-wide consent although `admin_tick` asks for it.

@@ -84,7 +84,7 @@ class Week:
         self.events.append(event)
 
 
-# One of these a week for every person, in turn: each boundary of a rule about lengths and days occurs every week.
+# One of these a week for every person, in turn: every boundary of length or day occurs every week.
 _SPECIALS: tuple[Callable[[Week, int], None], ...] = (
     lambda week, day: week.add(day, "09:00:00", 7 * 60, what="off-site"),
     lambda week, day: week.add(day, "09:00:00", 6 * 60, what="workshop"),

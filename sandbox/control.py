@@ -18,7 +18,7 @@ from sandbox.people import Account
 if TYPE_CHECKING:
     from sandbox.service import Sandbox
 
-_OPTIONS = {option.name: option for option in fields(Options)}
+_OPTIONS = frozenset(option.name for option in fields(Options))
 
 
 class Control:
@@ -30,24 +30,17 @@ class Control:
             "faults": self._add_faults,
             "clear_faults": lambda _: sandbox.faults.clear(),
             "advance_clock": lambda seconds: sandbox.clock.advance(float(seconds)),
-            "revoke_refresh_tokens": lambda upn: self._each(
-                upn, lambda account: sandbox.grants.revoke(account.oid, sandbox.clock.now())
-            ),
-            "expire_access_tokens": lambda upn: self._each(
-                upn, lambda account: sandbox.graph.expire_access_tokens(account.oid)
-            ),
             "withdraw_consent": self._withdraw,
-            "disable_user": lambda upn: self._each(
-                upn, lambda a: sandbox.grants.disable(a.oid, disabled=True)
-            ),
-            "enable_user": lambda upn: self._each(
-                upn, lambda a: sandbox.grants.disable(a.oid, disabled=False)
-            ),
             "trouble": self._trouble,
             "events": self._events,
-            "mailboxes": lambda addresses: (
-                [sandbox.directory.add_mailbox(address) for address in addresses] and None
-            ),
+            "mailboxes": self._mailboxes,
+        }
+        grants, clock = sandbox.grants, sandbox.clock
+        self._user_verbs: dict[str, Callable[[str], None]] = {
+            "revoke_refresh_tokens": lambda oid: grants.revoke(oid, clock.now()),
+            "expire_access_tokens": grants.expire_access,
+            "disable_user": lambda oid: grants.disable(oid, disabled=True),
+            "enable_user": lambda oid: grants.disable(oid, disabled=False),
         }
 
     def answer(self, request: Request) -> Response | None:
@@ -72,12 +65,14 @@ class Control:
 
     def set(self, wanted: Mapping[str, Any]) -> None:
         """Change options and run verbs in the order given; ValueError names what is wrong."""
-        unknown = sorted(set(wanted) - set(_OPTIONS) - set(self._verbs))
+        unknown = sorted(set(wanted) - _OPTIONS - set(self._verbs) - set(self._user_verbs))
         if unknown:
             raise ValueError(f"unknown: {', '.join(unknown)}")
         for name, value in wanted.items():
             if name in self._verbs:
                 self._verbs[name](value)
+            elif name in self._user_verbs:
+                self._each(value, self._user_verbs[name])
             else:
                 self._set_option(name, value)
 
@@ -105,11 +100,11 @@ class Control:
         for parsed in [parse_fault(fault) for fault in faults]:
             self._sandbox.faults.add(parsed)
 
-    def _each(self, upn: str, action: Callable[[Account], None]) -> None:
+    def _each(self, upn: str, action: Callable[[str], None]) -> None:
+        """Run the action for the object id of one user, or with "*" for everybody's."""
         directory = self._sandbox.directory
-        accounts = directory.accounts() if upn == EVERYBODY else [self._account(upn)]
-        for account in accounts:
-            action(account)
+        for account in directory.accounts() if upn == EVERYBODY else [self._account(upn)]:
+            action(account.oid)
 
     def _account(self, upn: str) -> Account:
         account = self._sandbox.directory.find(upn)
@@ -129,6 +124,10 @@ class Control:
     def _trouble(self, codes: dict[str, str]) -> None:
         for address, code in codes.items():
             self._sandbox.directory.set_trouble(address, code)
+
+    def _mailboxes(self, addresses: list[str]) -> None:
+        for address in addresses:
+            self._sandbox.directory.add_mailbox(address)
 
     def _events(self, events: dict[str, list[dict[str, Any]]]) -> None:
         for address, added in events.items():

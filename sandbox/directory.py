@@ -54,7 +54,7 @@ class Directory:
         return account
 
     def add_mailbox(self, address: str, *, mailbox: Mailbox | None = None) -> Account:
-        """Add a person with that mailbox (by default an empty calendar) to the tenant of the address's domain."""
+        """Add a person with that mailbox (by default an empty one) to the tenant of the domain."""
         tenant = self.tenant(address.rpartition("@")[2])
         if tenant is None:
             raise ValueError(f"{address} lies in no tenant of the sandbox")

@@ -16,8 +16,8 @@ from sandbox.tokens import public_keys
 class Entra:
     """Answers `/{tenant}/…`; None for paths that are not Entra's.
 
-    `pages_origin`, when set, is where discovery says humans sign in: plain http, so that no certificate warning
-    meets them.
+    `pages_origin`, when set, is where discovery says humans sign in: plain http, so that no certificate
+    warning meets them.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Entra:
         elif name in {"organizations", "common"}:
             issuer_tenant = "{tenantid}"
         else:
-            return aadsts.error_response(90002, self._clock, tenant=name)
+            return aadsts.error_response(90002, self._clock, named={"tenant": name})
         secure, human = f"{request.origin}/{name}", f"{self.pages_origin or request.origin}/{name}"
         document = {
             "token_endpoint": f"{secure}/oauth2/v2.0/token",

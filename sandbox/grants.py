@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from threading import RLock
@@ -30,6 +31,7 @@ class Grants:
         self._revoked_at: dict[str, float] = kept.get("revoked_at", {})
         self._disabled: set[str] = set(kept.get("disabled", ()))
         self._used: set[str] = set(kept.get("used", ()))
+        self._expired: Counter[str] = Counter()
         self._save()
 
     def consent(self, tid: str, who: str, scopes: Iterable[str]) -> None:
@@ -71,6 +73,15 @@ class Grants:
     def revoked_at(self, oid: str) -> float:
         """Return when the user's tokens were last revoked, in seconds."""
         return self._revoked_at.get(oid, 0.0)
+
+    def expire_access(self, oid: str) -> None:
+        """Make the access tokens issued to a user so far count as expired (not kept over a restart)."""
+        with self._lock:
+            self._expired[oid] += 1
+
+    def access_generation(self, oid: str) -> int:
+        """Return how often the user's access tokens were made to expire."""
+        return self._expired[oid]
 
     def disable(self, oid: str, *, disabled: bool) -> None:
         """Disable or enable a user."""

@@ -11,21 +11,27 @@ from sandbox.messages import Response
 from sandbox.people import Account, Tenant
 
 _STYLE = """
-:root { color-scheme: light dark; --ink: #1b1b1f; --paper: #fff; --ground: #eef1f6; --line: #767b86; --accent: #0b57a4; }
+:root { color-scheme: light dark;
+  --ink: #1b1b1f; --paper: #fff; --ground: #eef1f6; --line: #767b86; --accent: #0b57a4; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #ececf1; --paper: #1d2027; --ground: #121419; --line: #8d93a1; --accent: #8ec2ff; }
 }
 * { box-sizing: border-box; }
 body { margin: 0; font: 1rem/1.5 system-ui, sans-serif; color: var(--ink); background: var(--ground); }
-.label { margin: 0; padding: .6rem 1rem; text-align: center; font-weight: 600; background: #ffd54a; color: #1b1b1f; }
+.label { margin: 0; padding: .6rem 1rem; text-align: center; font-weight: 600;
+  background: #ffd54a; color: #1b1b1f; }
 main { max-width: 28rem; margin: 2rem auto; padding: 1.5rem; background: var(--paper); border-radius: .5rem; }
 h1 { font-size: 1.4rem; line-height: 1.25; margin: 0 0 1rem; overflow-wrap: anywhere; }
 h2 { font-size: 1rem; margin: 1.25rem 0 .5rem; }
 ul { padding-left: 1.25rem; }
-button, input[type=text] { font: inherit; width: 100%; min-height: 2.75rem; padding: .4rem .75rem; border-radius: .3rem;
-  border: 1px solid var(--line); background: transparent; color: inherit; text-align: left; overflow-wrap: anywhere; }
+button, input[type=text] { font: inherit; width: 100%; min-height: 2.75rem; padding: .4rem .75rem;
+  border-radius: .3rem; border: 1px solid var(--line); background: transparent; color: inherit;
+  text-align: left;
+  overflow-wrap: anywhere; }
 button { margin: 0 0 .5rem; cursor: pointer; }
-button.main { background: var(--accent); color: var(--paper); border-color: var(--accent); text-align: center; font-weight: 600; }
+button.main {
+  background: var(--accent); color: var(--paper); border-color: var(--accent);
+  text-align: center; font-weight: 600; }
 button.other { text-align: center; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 label { display: block; margin: .5rem 0; }
@@ -101,7 +107,8 @@ def sign_in_page(
     The form posts `account` and the hidden `fields`; `problem` is shown when the last choice was refused.
     """
     buttons = "".join(
-        f'<button name="account" value="{escape(a.upn)}">{escape(a.upn)}<small>{escape(_describe(a))}</small></button>'
+        f'<button name="account" value="{escape(a.upn)}">{escape(a.upn)}'
+        f"<small>{escape(_describe(a))}</small></button>"
         for a in accounts
     )
     options = "".join(f'<option value="{escape(a.upn)}">' for a in everyone)
@@ -112,20 +119,23 @@ def sign_in_page(
 <h2>Use another account</h2>
 <form method="post" action="signin">{_hidden(fields)}
 <label for="account">E-mail address (no password needed)</label>
-<input type="text" id="account" name="account" list="accounts" autocomplete="off" inputmode="email" required value="{escape(hint)}">
+<input type="text" id="account" name="account" list="accounts" autocomplete="off"
+  inputmode="email" required value="{escape(hint)}">
 <datalist id="accounts">{options}</datalist>
 <p><button class="main">Next</button></p></form>
-<form method="post" action="consent">{_hidden(fields)}<button class="other" name="decision" value="cancel">Back to the application</button></form>"""
+<form method="post" action="consent">{_hidden(fields)}
+<button class="other" name="decision" value="cancel">Back to the application</button></form>"""
     return page("Sign in", body)
 
 
 def consent_page(
     *, app: str, account: Account, texts: Iterable[str], fields: Mapping[str, str], organisation: bool
 ) -> Response:
-    """Return the consent screen; it posts `decision` = accept|cancel and, for administrators, `organisation`."""
+    """Return the consent screen; posting `decision` and, from administrators, `organisation`."""
     asked = "".join(f"<li>{escape(text)}</li>" for text in texts)
     tick = (
-        '<label><input type="checkbox" name="organisation" value="1"> Consent on behalf of your organization</label>'
+        '<label><input type="checkbox" name="organisation" value="1"> '
+        "Consent on behalf of your organization</label>"
         if organisation
         else ""
     )
@@ -133,7 +143,8 @@ def consent_page(
 <p><strong>{escape(app)}</strong> would like to:</p>
 <ul>{asked}</ul>
 <form method="post" action="consent">{_hidden(fields)}{tick}
-<p>Accepting means that you allow this app to use your data as its terms of service and privacy statement say.</p>
+<p>Accepting means that you allow this app to use your data as its terms of service and privacy statement
+say.</p>
 <button class="main" name="decision" value="accept">Accept</button>
 <button class="other" name="decision" value="cancel">Cancel</button></form>"""
     return page("Permissions requested", body)
@@ -142,10 +153,11 @@ def consent_page(
 def approval_page(*, app: str, account: Account, fields: Mapping[str, str]) -> Response:
     """Return "Need admin approval": a plain user may not consent; the only way is back."""
     body = f"""<p>{escape(account.upn)}</p>
-<p><strong>{escape(app)}</strong> needs permission to access resources in your organization that only an admin can
-grant. Please ask an admin to grant permission to this app before you can use it.</p>
+<p><strong>{escape(app)}</strong> needs permission to access resources in your organization that only an
+admin can grant. Please ask an admin to grant permission to this app before you can use it.</p>
 <form method="post" action="consent">{_hidden(fields)}
-<button class="main" name="decision" value="cancel">Return to the application without granting consent</button></form>"""
+<button class="main" name="decision" value="cancel">Return to the application without granting
+consent</button></form>"""
     return page("Need admin approval", body)
 
 

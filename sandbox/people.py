@@ -27,13 +27,18 @@ TENANTS = (CONTOSO, FABRIKAM, PERSONAL)
 
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Sydney")
 
-_CONTOSO_PEOPLE = (
-    "Ann Bob Cleo Dan Eva Finn Gil Hal Ivy Joe Kim Lea Max Nia Oli Pia Quinn Rosa Sam Tara Uma Vic Wes Xenia Yara Zoe "
-    "Ada Bea Carl Dora Emil Freya Gus Hana Igor Jana Kurt Lars Mona Nils Olga Paul Rita Sven Toni Ulla Vera Wim Yuri "
-    "Zita Arun Bina Chen Devi Elif Faye Gita Hugo Isla Jack"
-).split()
-_FABRIKAM_PEOPLE = "Fay Abe Bess Cole Dina Earl Flo Glen Hope Ian June Kai".split()
-_SURNAMES = "Adler Brooks Chopra Dietz Evans Fischer Gupta Hughes Iyer Jansen Keller Lopez".split()
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+_CONTOSO_PEOPLE = _words(
+    "Ann Bob Cleo Dan Eva Finn Gil Hal Ivy Joe Kim Lea Max Nia Oli Pia Quinn Rosa Sam Tara Uma Vic Wes Xenia "
+    "Yara Zoe Ada Bea Carl Dora Emil Freya Gus Hana Igor Jana Kurt Lars Mona Nils Olga Paul Rita Sven Toni "
+    "Ulla Vera Wim Yuri Zita Arun Bina Chen Devi Elif Faye Gita Hugo Isla Jack"
+)
+_FABRIKAM_PEOPLE = _words("Fay Abe Bess Cole Dina Earl Flo Glen Hope Ian June Kai")
+_SURNAMES = _words("Adler Brooks Chopra Dietz Evans Fischer Gupta Hughes Iyer Jansen Keller Lopez")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +53,7 @@ class Hours:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mailbox:
-    """A mailbox; `trouble` is the responseCode its free/busy fails with, `title_case` the older status spelling."""
+    """A mailbox; `trouble` is the responseCode its free/busy fails with, `title_case` the older spelling."""
 
     zone: str = "Europe/Berlin"
     pattern: str = "ordinary"

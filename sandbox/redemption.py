@@ -10,8 +10,8 @@ from urllib.parse import unquote_plus
 
 from sandbox import aadsts
 from sandbox.assertion import assertion_is_good
-from sandbox.authorize import Codes
 from sandbox.clock import Clock
+from sandbox.codes import Codes
 from sandbox.counters import Counters
 from sandbox.directory import Directory
 from sandbox.grants import Grants
@@ -75,7 +75,7 @@ class Redemption:
             self._counters.add("token_errors", whose=str(refused.number))
             correlation = request.headers.get("client-request-id", "")
             return aadsts.error_response(
-                refused.number, self._clock, correlation_id=correlation, **refused.named
+                refused.number, self._clock, correlation_id=correlation, named=refused.named
             )
         return json_response(200, body, (("Cache-Control", "no-store, no-cache"), ("Pragma", "no-cache")))
 
@@ -175,6 +175,7 @@ class Redemption:
             scopes=granted,
             issued=now,
             expires=now + lifetime,
+            generation=self._grants.access_generation(account.oid),
         )
         body: dict[str, object] = {
             "token_type": "Bearer",

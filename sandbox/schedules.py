@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime, time, tzinfo
 from math import ceil
 from zoneinfo import ZoneInfo
 
@@ -32,7 +32,7 @@ _TROUBLE_TEXTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A checked getSchedule request; aware bounds, interval in minutes, answers in `zone` called `zone_name`."""
+    """A checked getSchedule request; aware bounds, interval in minutes, answers in `zone`."""
 
     start: datetime
     end: datetime
@@ -57,7 +57,8 @@ def schedule_information(
         )
     events = directory.events(account, question.start, question.end)
     if len(events) > MAX_ENTRIES:
-        text = f"The result set contains too many calendar entries. The allowed size = 1000; the actual size = {len(events)}."
+        sizes = f"The allowed size = {MAX_ENTRIES}; the actual size = {len(events)}."
+        text = f"The result set contains too many calendar entries. {sizes}"
         return _error(address, "5006", text)
     shows = box.shows_details or account == reader
     answer: dict[str, object] = {
@@ -116,7 +117,7 @@ def _midnight(moment: datetime, box: Mailbox, zone: tzinfo) -> datetime:
 
 
 def _custom_zone() -> dict[str, object]:
-    """Return US Eastern rules as a custom zone; bias is minutes with UTC = local + bias, as real payloads have it."""
+    """Return US Eastern rules as a custom zone; bias in minutes with UTC = local + bias, as real payloads."""
     rule = {"time": "02:00:00.0000000", "dayOfWeek": "sunday", "year": 0}
     return {
         "@odata.type": "#microsoft.graph.customTimeZone",
@@ -129,8 +130,3 @@ def _custom_zone() -> dict[str, object]:
 
 def _error(address: str, code: str, message: str) -> dict[str, object]:
     return {"scheduleId": address, "error": {"message": message, "responseCode": code}}
-
-
-def longest_window() -> timedelta:
-    """Return the limit a window must stay below."""
-    return timedelta(days=62)

@@ -42,7 +42,12 @@ class _Handler(BaseHTTPRequestHandler):
         )
         self._send(self.server.sandbox.handle(request))
 
-    do_GET = do_POST = do_HEAD = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _serve
+    do_GET = _serve  # noqa: N815 - http.server's naming, here and below
+    do_POST = _serve  # noqa: N815
+    do_HEAD = _serve  # noqa: N815
+    do_PUT = _serve  # noqa: N815
+    do_PATCH = _serve  # noqa: N815
+    do_DELETE = _serve  # noqa: N815
 
     def _send(self, response: Response) -> None:
         if response.broken == "dropped":

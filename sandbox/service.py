@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sandbox import pages
-from sandbox.authorize import Authorize, Codes
+from sandbox.authorize import Authorize
 from sandbox.clock import Clock
+from sandbox.codes import Codes
 from sandbox.control import Control
 from sandbox.counters import Counters, Seen
 from sandbox.directory import Directory
@@ -79,6 +80,7 @@ class Sandbox:
         self.graph = Graph(
             directory=self.directory,
             mint=self.mint,
+            grants=self.grants,
             options=self.options,
             clock=self.clock,
             counters=self.counters,
@@ -120,7 +122,9 @@ class Sandbox:
         if response is not None:
             return response
         if request.path == "/" and request.method == "GET":
-            text = "<p>This simulates Microsoft Entra ID and Microsoft Graph. Sign-in starts at the application.</p>"
+            text = (
+                "<p>Simulates Microsoft Entra ID and Microsoft Graph. Sign-in starts at the application.</p>"
+            )
             return pages.page("Microsoft 365 sandbox", text)
         return json_response(404, {"error": {"code": "NotFound", "message": "The sandbox has nothing here."}})
 

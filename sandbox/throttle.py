@@ -22,7 +22,7 @@ class Throttle:
     def slot(self, mailbox: str, limit: int) -> Iterator[bool]:
         """Hold a slot while the call runs; yields False when the call is one too many.
 
-        The counter `max_concurrent` is the most calls ever seen at once for one mailbox, refused ones included.
+        The counter `max_concurrent` is the most calls seen at once for one mailbox, refused ones too.
         """
         key = mailbox.casefold()
         with self._lock:
