@@ -1,0 +1,53 @@
+"""Start-up checks: what the environment got wrong, by variable, without showing a secret's value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register, run_checks
+
+from cadence_exchange.env import PROBLEMS
+
+
+@register("cadence")
+def environment_is_usable(**_: Any) -> list[CheckMessage]:
+    """cadence.E001: a variable holds something that is not allowed, or a needed one is missing."""
+    return [
+        Error(
+            f"{problem.variable} cannot be used: read {problem.read}.",
+            hint=f"Allowed is {problem.allowed}.",
+            id="cadence.E001",
+        )
+        for problem in PROBLEMS
+    ]
+
+
+@register("cadence")
+def microsoft_registration_is_complete(**_: Any) -> list[CheckMessage]:
+    """cadence.E002/W001: half an app registration cannot work; none at all lets everything but consent work."""
+    has_credential = bool(settings.MICROSOFT_CLIENT_SECRET or settings.MICROSOFT_CLIENT_CERTIFICATE)
+    if bool(settings.MICROSOFT_CLIENT_ID) == has_credential:
+        return []
+    return [
+        Warning(
+            "The Microsoft app registration is incomplete: nobody can connect a calendar.",
+            hint="Set MICROSOFT_CLIENT_ID together with MICROSOFT_CLIENT_SECRET or MICROSOFT_CLIENT_CERTIFICATE.",
+            id="cadence.W001",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def public_address_is_https(**_: Any) -> list[CheckMessage]:
+    """cadence.W002: codes and session cookies must not travel in clear."""
+    if settings.PUBLIC_HTTPS:
+        return []
+    return [Warning("PUBLIC_URL is not https.", hint="Set PUBLIC_URL=https://…", id="cadence.W002")]
+
+
+def refuse_to_start_when_misconfigured() -> None:
+    """For servers and workers, which run no checks by themselves. Ends the process with one line an error."""
+    errors = [message for message in run_checks(tags=["cadence"]) if message.is_serious()]
+    if errors:
+        raise SystemExit("\n".join(f"{error.id}: {error.msg} {error.hint}" for error in errors))

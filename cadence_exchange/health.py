@@ -1,0 +1,88 @@
+"""`/healthz` and `/readyz`: for load balancers, so any Host is answered and nothing redirects."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from celery.exceptions import CeleryError
+from django.conf import settings
+from django.core.cache import cache
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
+
+from tenants import heartbeat, keys
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One line of `/readyz`."""
+
+    part: str
+    ok: bool
+    detail: str = ""
+    needed: bool = True
+
+
+class HealthMiddleware:
+    """Answers both addresses before host validation, sessions or redirects."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path == "/healthz":
+            return HttpResponse("ok\n", content_type="text/plain")
+        if request.path == "/readyz":
+            return readiness()
+        return self.get_response(request)
+
+
+def readiness() -> HttpResponse:
+    """200 when a web process can do its work, else 503; a JSON line per part."""
+    parts = [
+        _part("database", _database),
+        _part("cache", _cache),
+        _part("broker", _broker),
+        _part("encryption_keys", keys.check_keys),
+        _part("worker_heartbeat", heartbeat.describe, needed=False),
+    ]
+    ready = all(part.ok for part in parts if part.needed)
+    body = "".join(json.dumps(asdict(part)) + "\n" for part in parts)
+    return HttpResponse(body, status=200 if ready else 503, content_type="application/x-ndjson")
+
+
+def _part(name: str, check: Callable[[], str], *, needed: bool = True) -> Part:
+    try:
+        return Part(name, True, check(), needed)
+    except (DatabaseError, RedisError, OSError, KombuError, CeleryError, keys.KeyProblem, LookupError) as error:
+        # The type says enough to an operator; a message could hold an address with a password.
+        log.warning("not ready", extra={"part": name, "error": type(error).__name__})
+        return Part(name, False, type(error).__name__, needed)
+
+
+def _database() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return connection.vendor
+
+
+def _cache() -> str:
+    cache.set("readyz", "1", 30)
+    if cache.get("readyz") != "1":
+        raise LookupError("the cache forgot what it was told")
+    return "redis" if settings.REDIS_URL else "database"
+
+
+def _broker() -> str:
+    from cadence_exchange.celery import app
+
+    with app.connection_for_write(connect_timeout=2) as link:
+        link.ensure_connection(max_retries=1, timeout=2)
+    return "redis" if settings.REDIS_URL else "files"

@@ -1,0 +1,306 @@
+"""The one settings file: everything comes from the environment, is read once, and is checked at start."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import dj_database_url
+from cryptography.fernet import Fernet
+from django.core.management.utils import get_random_secret_key
+
+from cadence_exchange import broker
+from cadence_exchange.env import (
+    PROBLEMS,
+    Problem,
+    env_bool,
+    env_choice,
+    env_file,
+    env_int,
+    env_parsed,
+    env_secret,
+    env_text,
+    env_url,
+    kept_secret,
+)
+from microsoft.clouds import CLOUDS
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = BASE_DIR / "var"
+VERSION = "0.1.0"
+
+# --- where we are -----------------------------------------------------------------------------------------------
+DEBUG = env_bool("DEBUG", False)
+PUBLIC_URL = env_url("PUBLIC_URL", "http://localhost:8000")
+PUBLIC_HTTPS = PUBLIC_URL.startswith("https://")
+PUBLIC_HOST = urlsplit(PUBLIC_URL).hostname or "localhost"
+ALLOWED_HOSTS = [host.strip() for host in env_text("ALLOWED_HOSTS", PUBLIC_HOST).split(",") if host.strip()]
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+
+
+# --- database ---------------------------------------------------------------------------------------------------
+def _database(url: str) -> dict[str, Any]:
+    """Django's form of DATABASE_URL; refuses what is neither SQLite in a file nor PostgreSQL."""
+    if not url.startswith(("sqlite:///", "postgres://", "postgresql://")):
+        raise ValueError("scheme")
+    parsed: dict[str, Any] = dict(dj_database_url.parse(url))
+    if not parsed["NAME"] or parsed["NAME"] == ":memory:":
+        raise ValueError("name")
+    options = parsed.setdefault("OPTIONS", {})
+    if "sqlite" in parsed["ENGINE"]:
+        parsed["NAME"] = str(BASE_DIR / parsed["NAME"])
+        options.update(
+            transaction_mode="IMMEDIATE",
+            timeout=20,
+            init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+        )
+    else:
+        # The pool's own default of waiting 30 s would outlive the 20 s that an answer may take.
+        options["pool"] = {"min_size": 1, "max_size": 8, "timeout": 5}
+    return parsed
+
+
+DATABASES = {
+    "default": env_parsed(
+        "DATABASE_URL",
+        "sqlite:///var/cadence.sqlite3",
+        _database,
+        allowed="sqlite:///path or postgres://user:password@host/name",
+        secret=True,
+    )
+}
+ON_SQLITE = "sqlite" in DATABASES["default"]["ENGINE"]
+if ON_SQLITE:
+    DATA_DIR = Path(DATABASES["default"]["NAME"]).parent
+    DATA_DIR.mkdir(parents=True, exist_ok=True)
+    # A file, so that threads and transactions in the tests behave as they do in service.
+    DATABASES["default"]["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
+else:
+    DATA_DIR = VAR_DIR
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+
+# --- cache, locks, broker ---------------------------------------------------------------------------------------
+def _redis(url: str) -> str:
+    if url and not url.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("scheme")
+    return url
+
+
+REDIS_URL = env_parsed("REDIS_URL", "", _redis, allowed="redis://host:port/number", secret=True)
+EMBEDDED = ON_SQLITE and not REDIS_URL
+# Rate limits and concurrency slots of embedded mode: their own file, so that counting never waits for the data.
+COORDINATION_FILE = DATA_DIR / "coordination.sqlite3"
+CACHES: dict[str, dict[str, Any]] = {
+    "default": (
+        {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "cadence"}
+        if REDIS_URL
+        else {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cadence_cache"}
+    )
+}
+
+
+# --- secrets ----------------------------------------------------------------------------------------------------
+def _fernet_keys(text: str) -> list[str]:
+    keys = [key.strip() for key in text.split(",") if key.strip()]
+    for key in keys:
+        if len(urlsafe_b64decode(key.encode())) != 32:
+            raise ValueError("length")
+    return keys
+
+
+SECRET_KEY = env_secret("DJANGO_SECRET_KEY")
+FERNET_KEYS = env_parsed(
+    "FERNET_KEYS", "", _fernet_keys, allowed="comma-separated Fernet keys, newest first", secret=True
+)
+# The column must be readable by plain Fernet with the keys as they are given; see docs/adr/0001.
+FERNET_USE_HKDF = False
+if ON_SQLITE:
+    SECRET_KEY = SECRET_KEY or kept_secret(VAR_DIR / "secret_key", get_random_secret_key)
+    FERNET_KEYS = FERNET_KEYS or _fernet_keys(
+        kept_secret(VAR_DIR / "fernet_keys", lambda: Fernet.generate_key().decode())
+    )
+else:
+    for name, value in (("DJANGO_SECRET_KEY", SECRET_KEY), ("FERNET_KEYS", FERNET_KEYS)):
+        if not value and not any(problem.variable == name for problem in PROBLEMS):
+            PROBLEMS.append(Problem(name, "nothing", "a value: with this database no secret is made up"))
+
+# --- Microsoft 365 ----------------------------------------------------------------------------------------------
+MICROSOFT_CLIENT_ID = env_text("MICROSOFT_CLIENT_ID")
+MICROSOFT_CLIENT_SECRET = env_secret("MICROSOFT_CLIENT_SECRET")
+MICROSOFT_CLIENT_CERTIFICATE = env_file("MICROSOFT_CLIENT_CERTIFICATE")
+MICROSOFT_CALENDAR_SCOPE = env_choice(
+    "MICROSOFT_CALENDAR_SCOPE", "Calendars.Read", ("Calendars.Read", "Calendars.Read.Shared", "Calendars.ReadBasic")
+)
+MICROSOFT_AUTHORITY_URL = env_url("MICROSOFT_AUTHORITY_URL", schemes=("https",))
+MICROSOFT_GRAPH_URL = env_url("MICROSOFT_GRAPH_URL", path=True)
+MICROSOFT_CA_BUNDLE = env_file("MICROSOFT_CA_BUNDLE")
+# Contract: any answer within 20 s. What is left is for validation, rules and rendering.
+ANSWER_DEADLINE_SECONDS = 18.0
+
+# --- limits and schedules ---------------------------------------------------------------------------------------
+API_RATE_PER_MINUTE = env_int("API_RATE_PER_MINUTE", 1200, least=1, most=1_000_000)
+API_RATE_BURST = 300
+HEALTH_STALE_SECONDS = 3600
+CELERY_BROKER_URL = REDIS_URL or "embedded://"
+if not REDIS_URL:
+    CELERY_BROKER_TRANSPORT_OPTIONS = broker.options(DATA_DIR / "broker")
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
+# A message that waited longer than its interval is worth nothing: the next one does the same work from the rows.
+CELERY_BEAT_SCHEDULE = {
+    "refresh-due-tokens": {
+        "task": "tenants.tasks.refresh_due_tokens",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    "probe-connections": {
+        "task": "freebusy.tasks.probe_due_connections",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    "forget-old-consent-attempts": {
+        "task": "tenants.tasks.forget_old_consent_attempts",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
+    "heartbeat": {"task": "tenants.tasks.heartbeat", "schedule": 30.0, "options": {"expires": 30}},
+}
+PROBE_INTERVAL_SECONDS = 900
+
+# --- Django -----------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "cadence_exchange.apps.WiringConfig",
+    "tenants.apps.TenantsConfig",
+    "freebusy.apps.FreebusyConfig",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "csp",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+]
+MIDDLEWARE = [
+    "cadence_exchange.health.HealthMiddleware",  # first: answers for any Host and never redirects
+    "cadence_exchange.middleware.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "cadence_exchange.urls"
+WSGI_APPLICATION = "cadence_exchange.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True  # served straight from the source tree: no collectstatic before a start
+WHITENOISE_AUTOREFRESH = DEBUG
+
+# --- browser security -------------------------------------------------------------------------------------------
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_HTTPS
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_SSL_REDIRECT = PUBLIC_HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if PUBLIC_HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PUBLIC_HTTPS
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+
+def _sign_in_origins() -> list[str]:
+    """Where the consent form may lead: without them Chromium stops the redirect to Microsoft."""
+    if not MICROSOFT_AUTHORITY_URL:
+        return sorted({cloud.authority for cloud in CLOUDS.values()})
+    if urlsplit(MICROSOFT_AUTHORITY_URL).hostname in ("localhost", "127.0.0.1"):
+        # A simulated authority on this machine may show its human pages on another port, also in plain http.
+        return ["http://localhost:*", "https://localhost:*", "http://127.0.0.1:*", "https://127.0.0.1:*"]
+    return [MICROSOFT_AUTHORITY_URL]
+
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+        "form-action": ["'self'", *_sign_in_origins()],
+    }
+}
+
+# --- API --------------------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["tenants.authentication.ApiKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["tenants.throttling.ApiKeyThrottle"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["freebusy.parsers.StrictJSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "freebusy.parsers.AlwaysJSON",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "cadence_exchange.problems.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Cadence Exchange API",
+    "VERSION": "1.0.0",
+    "DESCRIPTION": "Free/busy conflicts and possible appointment times of a customer's Microsoft 365 calendars.",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PUBLIC": True,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+}
+
+# --- logs -------------------------------------------------------------------------------------------------------
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"context": {"()": "cadence_exchange.logs.ContextFilter"}},
+    "formatters": {"json": {"()": "cadence_exchange.logs.JsonFormatter"}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["context"]},
+    },
+    "root": {"handlers": ["stderr"], "level": env_choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))},
+    "loggers": {"django": {"handlers": [], "level": "NOTSET", "propagate": True}},
+}

@@ -1,0 +1,14 @@
+"""The web server's way in: `gunicorn cadence_exchange.wsgi`."""
+
+from __future__ import annotations
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cadence_exchange.settings")
+application = get_wsgi_application()
+
+from cadence_exchange.checks import refuse_to_start_when_misconfigured  # noqa: E402  (needs Django set up)
+
+refuse_to_start_when_misconfigured()

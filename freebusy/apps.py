@@ -1,0 +1,18 @@
+"""The app of availability and slots."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class FreebusyConfig(AppConfig):
+    """Hears from the app below when a connection comes or goes."""
+
+    name = "freebusy"
+    verbose_name = "Free/busy"
+
+    def ready(self) -> None:
+        from freebusy import probes
+        from tenants.signals import connection_established
+
+        connection_established.connect(probes.schedule_next, dispatch_uid="freebusy.probes.schedule_next")

@@ -1,0 +1,112 @@
+"""The one shell function of reading: account + mailboxes + window → schedules."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from django.utils import timezone
+
+from freebusy.core.intervals import Interval, from_instant
+from freebusy.core.schedule import External, Schedule, Unreadable, parse_schedule
+from freebusy.problems import MicrosoftUnavailable, NotConnected
+from microsoft.errors import ConsentRequired, IntegrationError, Throttled, Unavailable
+from microsoft.graph import MailboxFailure, MailboxSchedule, ScheduleReport
+from microsoft.http import Deadline
+from tenants import microsoft365
+from tenants.models import Account, Connection
+from tenants.vault import ConnectionTokens
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the mailboxes said; keys are addresses in lower case. `at`: when Microsoft was asked."""
+
+    at: datetime
+    schedules: dict[str, Schedule | Unreadable | External]
+
+    def of(self, address: str) -> Schedule | Unreadable | External:
+        """The schedule of an address as the caller wrote it."""
+        return self.schedules[address.casefold()]
+
+    def as_of(self, address: str) -> datetime | None:
+        """When this mailbox was read; None for one that was not."""
+        return self.at if isinstance(self.of(address), Schedule) else None
+
+    @property
+    def oldest(self) -> datetime:
+        """The age of the whole answer."""
+        return self.at
+
+
+def read(account: Account, addresses: Sequence[str], window: Interval, deadline: Deadline) -> Reading:
+    """Asks Microsoft for the account's own mailboxes; others are external and never asked.
+
+    `account` comes with its connection and token joined. Raises NotConnected, or MicrosoftUnavailable when
+    mailboxes were asked, none could be read, and for at least one the reason may pass.
+    """
+    connection: Connection | None = getattr(account, "connection", None)
+    if connection is None or not connection.enabled or not hasattr(connection, "token"):
+        raise NotConnected(account, connection)
+    at = timezone.now()
+    own = [address for address in addresses if account.owns(address)]
+    schedules: dict[str, Schedule | Unreadable | External] = {address.casefold(): External() for address in addresses}
+    if own:
+        report = _ask(account, connection, own, window, deadline)
+        if report.error is not None:
+            raise _no_token(account, connection, report.error)
+        schedules |= {address: _schedule(result, window) for address, result in report.results.items()}
+        _refuse_when_nothing_could_be_read([schedules[address.casefold()] for address in own])
+    return Reading(at, schedules)
+
+
+def _ask(
+    account: Account, connection: Connection, own: Sequence[str], window: Interval, deadline: Deadline
+) -> ScheduleReport:
+    graph = microsoft365.graph_for(account, connection.quota_key)
+    report = graph.get_schedule(
+        own,
+        from_instant(window.start, UTC),
+        from_instant(window.end, UTC),
+        token=ConnectionTokens(connection, connection.token, deadline),
+        deadline=deadline,
+    )
+    log.info(
+        "free/busy read",
+        extra={
+            "account": account.slug,
+            "mailboxes": len(own),
+            "unread": sum(isinstance(result, MailboxFailure) for result in report.results.values()),
+            "calls": len(report.calls),
+            "microsoft_request_ids": [call.request_id for call in report.calls],
+            "error": report.error.code if report.error else "",
+        },
+    )
+    return report
+
+
+def _schedule(result: MailboxSchedule | MailboxFailure, window: Interval) -> Schedule | Unreadable:
+    if isinstance(result, MailboxFailure):
+        return Unreadable(result.code, result.message, result.retryable, result.raw)
+    return parse_schedule(result.entries, window)
+
+
+def _no_token(account: Account, connection: Connection, error: IntegrationError) -> NotConnected | MicrosoftUnavailable:
+    """Only a refusal that the customer can end takes the connection away; our own fault never does."""
+    if isinstance(error, ConsentRequired):
+        connection.refresh_from_db(fields=["state"])
+        if not connection.enabled:
+            return NotConnected(account, connection)
+    retry_after = error.retry_after if isinstance(error, Unavailable | Throttled) else None
+    return MicrosoftUnavailable(f"Microsoft gave no access token ({error.code}).", retry_after)
+
+
+def _refuse_when_nothing_could_be_read(schedules: Sequence[Schedule | Unreadable | External]) -> None:
+    unread = [schedule for schedule in schedules if isinstance(schedule, Unreadable)]
+    if len(unread) == len(schedules) and any(schedule.retryable for schedule in unread):
+        codes = ", ".join(sorted({schedule.code for schedule in unread}))
+        raise MicrosoftUnavailable(f"None of the mailboxes could be read ({codes}).")

@@ -1,0 +1,30 @@
+"""Checks connections now."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from freebusy import probes
+from tenants.health import Health
+from tenants.management.json_command import JsonCommand, account_named
+
+
+class Command(JsonCommand):
+    help = "Probes the enabled connections (or one account's) and counts their health afterwards."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--account", metavar="SLUG")
+
+    def run(self, **options: Any) -> dict[str, object]:
+        connections = probes.enabled_connections().order_by("account__slug")
+        if options["account"]:
+            connections = connections.filter(account=account_named(options["account"]))
+        found: Counter[str] = Counter()
+        for connection in connections:
+            health = probes.probe(connection)
+            found[health.value] += 1
+            self.stdout.write(f"{connection.account.slug}: {health.value}")
+        return {health.value: found[health.value] for health in Health}

@@ -1,0 +1,141 @@
+"""From a validated request to an answer: read once, then let the pure core decide. The API and pages share it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from rest_framework.exceptions import ValidationError
+
+from freebusy import answers, lookup
+from freebusy.core.intervals import Interval, to_instant
+from freebusy.core.rules import PRESETS, ConflictPolicy
+from freebusy.core.slots import ALWAYS, Calendar, Hours, SlotQuery, count_candidates, find_slots
+from freebusy.lookup import Reading
+from freebusy.serializers import DAYS
+from microsoft.http import Deadline
+from tenants.models import Account
+
+MOST_CANDIDATES = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Whom and when, with the account's rules."""
+
+    account: Account
+    policy: ConflictPolicy
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+    attendees: tuple[tuple[str, bool], ...]
+    rooms: tuple[str, ...]
+    start: datetime
+    end: datetime
+    zone: ZoneInfo
+
+    @classmethod
+    def of(cls, account: Account, data: Mapping[str, Any]) -> Question:
+        """From what WindowSerializer validated."""
+        attendees = tuple((attendee["email"], attendee["required"]) for attendee in data["attendees"])
+        return cls(
+            account=account,
+            policy=PRESETS[account.policy],
+            required=tuple(email for email, required in attendees if required),
+            optional=tuple(email for email, required in attendees if not required),
+            attendees=attendees,
+            rooms=tuple(data["rooms"]),
+            start=data["start"],
+            end=data["end"],
+            zone=data.get("time_zone") or ZoneInfo(account.time_zone),
+        )
+
+    @property
+    def window(self) -> Interval:
+        return Interval(to_instant(self.start), to_instant(self.end))
+
+    @property
+    def account_zone(self) -> ZoneInfo:
+        return ZoneInfo(self.account.time_zone)
+
+    def read(self, deadline: Deadline) -> Reading:
+        """Asks Microsoft for everybody in one go."""
+        addresses = [*(email for email, _ in self.attendees), *self.rooms]
+        return lookup.read(self.account, addresses, self.window, deadline)
+
+
+def availability(question: Question, *, include_ignored: bool, deadline: Deadline) -> dict[str, Any]:
+    """The answer of POST availability."""
+    reading = question.read(deadline)
+
+    def mailbox(address: str, policy: ConflictPolicy) -> dict[str, Any]:
+        return answers.mailbox_json(
+            address,
+            reading.of(address),
+            reading.as_of(address),
+            policy=policy,
+            account_zone=question.account_zone,
+            zone=question.zone,
+            include_ignored=include_ignored,
+        )
+
+    return {
+        "account": question.account.slug,
+        "start": answers.moment(question.start, question.zone),
+        "end": answers.moment(question.end, question.zone),
+        "time_zone": question.zone.key,
+        "policy": answers.policy_json(question.policy),
+        "as_of": answers.moment(reading.oldest, question.zone),
+        "attendees": [
+            {
+                **mailbox(email, question.policy),
+                "required": required,
+                "working_hours": answers.hours_json(reading.of(email)),
+            }
+            for email, required in question.attendees
+        ],
+        "rooms": [mailbox(email, question.policy.room) for email in question.rooms],
+    }
+
+
+def slots(question: Question, data: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
+    """The answer of POST slots; `data` is what SlotsSerializer validated."""
+    query = SlotQuery(
+        window=question.window,
+        duration_minutes=data["duration_minutes"],
+        step_minutes=data["step_minutes"],
+        hours=_hours(data.get("working_hours")),
+        zone=question.zone,
+    )
+    count = count_candidates(query)
+    if count > MOST_CANDIDATES:
+        message = f"These are {count} candidates; at most {MOST_CANDIDATES} are looked at. Take a longer step."
+        raise ValidationError({"step_minutes": [message]}, code="too_many_candidates")
+    reading = question.read(deadline)
+
+    def calendar(address: str, policy: ConflictPolicy) -> Calendar:
+        return Calendar(address, reading.of(address), policy, question.account_zone)
+
+    result = find_slots(
+        query,
+        required=[calendar(email, question.policy) for email in question.required],
+        optional=[calendar(email, question.policy) for email in question.optional],
+        rooms=[calendar(email, question.policy.room) for email in question.rooms] or None,
+        order=data["order"],
+        limit=data["limit"],
+        include_unverified=data["include_unverified"],
+        explain=data["explain"],
+    )
+    return {
+        **answers.slots_json(result, question.zone),
+        "policy": answers.policy_json(question.policy),
+        "as_of": answers.moment(reading.oldest, question.zone),
+    }
+
+
+def _hours(given: Mapping[str, Any] | None) -> Hours:
+    if given is None:
+        return ALWAYS
+    return Hours(frozenset(DAYS.index(day) for day in given["days"]), given["start"], given["end"])

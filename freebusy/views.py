@@ -1,0 +1,117 @@
+"""API v1: validate, call, render."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, cast
+
+from django.conf import settings
+from django.utils import timezone
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from freebusy import documentation as docs
+from freebusy import questions
+from freebusy.questions import Question
+from freebusy.serializers import AvailabilitySerializer, SlotsSerializer
+from microsoft.http import Deadline
+from microsoft.reasons import reason
+from tenants.health import Health, health_now
+from tenants.models import Account, ApiKey, Connection
+
+
+class AccountView(APIView):
+    """A view on one of the key's accounts."""
+
+    def account(self, slug: str) -> Account:
+        """The account with its connection and token in one query; 404 when the key may not see it."""
+        key = cast(ApiKey, self.request.user)
+        rows = key.visible_accounts().select_related("connection", "connection__token")
+        account = rows.defer("connection__token__refresh_token").filter(slug=slug).first()
+        if account is None:
+            raise NotFound("There is no such account for this key.")
+        return account
+
+
+class ConnectionView(AccountView):
+    """How an account is connected, and whether it works."""
+
+    @docs.connection
+    def get(self, request: Request, slug: str) -> Response:
+        return Response(connection_json(self.account(slug)))
+
+
+class AvailabilityView(AccountView):
+    """Conflicts of people and rooms."""
+
+    @docs.availability
+    def post(self, request: Request, slug: str) -> Response:
+        deadline = Deadline.after(settings.ANSWER_DEADLINE_SECONDS)
+        account = self.account(slug)
+        data = _valid(AvailabilitySerializer(data=request.data))
+        question = Question.of(account, data)
+        return Response(
+            questions.availability(question, include_ignored=data["include_ignored"], deadline=deadline)
+        )
+
+
+class SlotsView(AccountView):
+    """Times that work."""
+
+    @docs.slots
+    def post(self, request: Request, slug: str) -> Response:
+        deadline = Deadline.after(settings.ANSWER_DEADLINE_SECONDS)
+        account = self.account(slug)
+        data = _valid(SlotsSerializer(data=request.data))
+        return Response(questions.slots(Question.of(account, data), data, deadline))
+
+
+def _valid(serializer: AvailabilitySerializer | SlotsSerializer) -> dict[str, Any]:
+    serializer.is_valid(raise_exception=True)
+    return cast(dict[str, Any], serializer.validated_data)
+
+
+def connection_json(account: Account) -> dict[str, Any]:
+    """The connection as the API shows it; an account that never connected is `pending`."""
+    connection: Connection = getattr(account, "connection", None) or Connection(account=account)
+    stale_after = timedelta(seconds=settings.HEALTH_STALE_SECONDS)
+    health = health_now(Health(connection.health), connection.last_check_at, timezone.now(), stale_after)
+    token = getattr(connection, "token", None) if connection.pk else None
+    return {
+        "account": account.slug,
+        "state": connection.state,
+        "enabled": connection.enabled,
+        "mode": connection.mode or None,
+        "tenant_id": connection.tenant_id or None,
+        "reader": connection.reader or None,
+        "scopes": connection.scopes,
+        "extra_scopes": connection.extra_scopes,
+        "connected_at": connection.connected_at,
+        "health": health.value,
+        "reason": _reason_json(connection),
+        "last_check": _last_check_json(connection),
+        "token": token and {"refreshed_at": token.refreshed_at, "expires_at": token.access_expires_at},
+        "consent_url": account.consent_url,
+    }
+
+
+def _reason_json(connection: Connection) -> dict[str, str] | None:
+    """Why the connection does not work, from the one table of reasons."""
+    code = connection.reason_code or (connection.last_check_code if connection.bad_in_a_row else "")
+    if not code:
+        return None
+    row = reason(code)
+    return {"code": row.code, "title": row.title, "what_to_do": row.what_to_do}
+
+
+def _last_check_json(connection: Connection) -> dict[str, Any] | None:
+    if connection.last_check_at is None:
+        return None
+    return {
+        "at": connection.last_check_at,
+        "outcome": connection.last_check_outcome,
+        "latency_ms": connection.last_check_latency_ms,
+        "code": connection.last_check_code or None,
+    }

@@ -1,0 +1,12 @@
+"""The app of accounts, consent and tokens."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class TenantsConfig(AppConfig):
+    """Customers and how we may ask Microsoft."""
+
+    name = "tenants"
+    verbose_name = "Customers and connections"

@@ -1,0 +1,51 @@
+"""Writes the audit trail: who, what, when, from where."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+
+from django.http import HttpRequest
+
+from tenants.correlation import current_request_id
+from tenants.models import Account, AuditEntry
+
+log = logging.getLogger(__name__)
+SYSTEM = "Cadence Exchange"
+_TRUSTED_PROXIES = frozenset(part.strip() for part in os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1").split(","))
+
+
+def record(
+    account: Account | None,
+    action: str,
+    outcome: str,
+    *,
+    actor: str = SYSTEM,
+    address: str | None = None,
+    **details: object,
+) -> AuditEntry:
+    """Stores an entry and logs the same facts in one line; details must hold no secret and no calendar data."""
+    slug = account.slug if account else ""
+    log.info("%s: %s", action, outcome, extra={"account": slug, "action": action, "outcome": outcome, **details})
+    return AuditEntry.objects.create(
+        account=account,
+        account_slug=slug,
+        action=action,
+        outcome=outcome,
+        actor=actor[:254],
+        address=address,
+        request_id=current_request_id(),
+        details=details,
+    )
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """The visitor's address; a forwarded one is believed only from the proxy that gunicorn trusts too."""
+    peer = request.META.get("REMOTE_ADDR", "")
+    if peer in _TRUSTED_PROXIES or "*" in _TRUSTED_PROXIES:
+        peer = request.META.get("HTTP_X_FORWARDED_FOR", peer).rpartition(",")[2].strip() or peer
+    try:
+        return str(ipaddress.ip_address(peer))
+    except ValueError:
+        return None

@@ -1,0 +1,251 @@
+"""The consent flow: an account's page → Microsoft → back → a real read → an enabled connection."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from django.conf import settings
+from django.db import transaction
+from django.urls import reverse
+from django.utils import timezone
+
+from microsoft.entra import IdClaims, TokenSet
+from microsoft.errors import IntegrationError
+from microsoft.http import Deadline
+from microsoft.reasons import Kind, Reason, from_token_error, reason
+from tenants import audit, microsoft365, vault
+from tenants.lifecycle import Event, State, after
+from tenants.models import Account, Connection, ConsentAttempt, Mode
+from tenants.recording import CheckResult, record_check
+from tenants.scopes import extra_scopes, grants
+from tenants.signals import connection_established
+from tenants.verification import Proof, verify
+
+log = logging.getLogger(__name__)
+
+ATTEMPT_LIFETIME = timedelta(minutes=10)
+# https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference: personal accounts
+PERSONAL_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
+# The administrator is to see the tick "on behalf of your organisation"; a service account is to be chosen.
+PROMPTS = {Mode.ADMIN: "consent", Mode.SERVICE_ACCOUNT: "select_account"}
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Where to send the browser, and the value of the cookie that ties the way back to it."""
+
+    auth_uri: str
+    browser: str
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """What a request says about who sent it."""
+
+    browser: str
+    address: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a way back ended: the HTTP status of its page, why (None when connected), and for whom."""
+
+    status: int
+    reason: Reason | None
+    account: Account | None = None
+    connection: Connection | None = None
+    proof: Proof | None = None
+
+
+class Unfinished(Exception):
+    """The flow ended without a connection; carries what the page and the audit entry need."""
+
+    def __init__(self, code: str, status: int, **details: object) -> None:
+        super().__init__(code)
+        self.code = code
+        self.status = status
+        self.details = details
+
+
+def redirect_uri() -> str:
+    """The one address registered at Microsoft."""
+    return f"{settings.PUBLIC_URL}{reverse('connect-callback')}"
+
+
+def begin(account: Account, mode: Mode, visitor: Visitor, deadline: Deadline) -> Begun:
+    """Starts an attempt of this browser; raises IntegrationError when Microsoft or our registration is not usable."""
+    state = secrets.token_urlsafe(32)
+    flow = microsoft365.entra_for(account).begin(
+        scopes=microsoft365.calendar_scopes(account),
+        redirect_uri=redirect_uri(),
+        state=state,
+        prompt=PROMPTS[mode],
+        deadline=deadline,
+    )
+    browser = visitor.browser or secrets.token_urlsafe(32)
+    now = timezone.now()
+    ConsentAttempt.objects.create(
+        account=account,
+        mode=mode,
+        state_hash=_hash(state),
+        browser_hash=_hash(browser),
+        flow=flow.payload,
+        created_at=now,
+        expires_at=now + ATTEMPT_LIFETIME,
+    )
+    audit.record(account, "consent_begun", mode, actor="visitor of the consent page", address=visitor.address)
+    return Begun(flow.auth_uri, browser)
+
+
+def complete(query: Mapping[str, str], visitor: Visitor, deadline: Deadline) -> Result:
+    """The way back. Only `state`, `code` and `error` of the query are used; nothing in it is believed."""
+    try:
+        attempt = _take_attempt(query.get("state", ""), visitor.browser)
+    except Unfinished as end:
+        log.warning("consent came back with an unusable state", extra={"code": end.code})
+        return Result(end.status, reason(end.code))
+    account = attempt.account
+    try:
+        return _connect(attempt, query, visitor, deadline)
+    except Unfinished as end:
+        audit.record(
+            account,
+            "consent",
+            end.code,
+            actor=str(end.details.pop("actor", "visitor of the consent page")),
+            address=visitor.address,
+            mode=attempt.mode,
+            **end.details,
+        )
+        return Result(end.status, reason(end.code), account)
+
+
+def _take_attempt(state: str, browser: str) -> ConsentAttempt:
+    """The attempt of this state, used up by this very call. Another browser's visit leaves it as it is."""
+    attempt = ConsentAttempt.objects.select_related("account").filter(state_hash=_hash(state)).first()
+    if attempt is None:
+        raise Unfinished("state_unknown", 400)
+    if not browser or not secrets.compare_digest(attempt.browser_hash, _hash(browser)):
+        raise Unfinished("other_browser", 400)
+    now = timezone.now()
+    if not ConsentAttempt.objects.filter(pk=attempt.pk, used_at=None).update(used_at=now):
+        raise Unfinished("state_used", 400)
+    if attempt.expires_at <= now:
+        raise Unfinished("state_expired", 400)
+    return attempt
+
+
+def _connect(attempt: ConsentAttempt, query: Mapping[str, str], visitor: Visitor, deadline: Deadline) -> Result:
+    account = attempt.account
+    if "error" in query:
+        raise _refused_by_microsoft(query)
+    if not query.get("code"):
+        raise Unfinished("code_missing", 400)
+    try:
+        tokens = microsoft365.entra_for(account).redeem(attempt.flow, query, deadline)
+    except IntegrationError as error:
+        raise Unfinished(error.code, 502, microsoft_request_id=error.request_id) from None
+    claims = _acceptable_claims(tokens)
+    connection, _ = Connection.objects.get_or_create(account=account)
+    _check_tenant(connection, claims)
+    _move(connection, Event.VERIFICATION_BEGUN)
+    try:
+        proof = verify(account, claims, tokens, deadline)
+    except IntegrationError as error:
+        _move(connection, Event.VERIFICATION_FAILED)
+        raise Unfinished(error.code, 502, actor=claims.upn, microsoft_request_id=error.request_id) from None
+    connection = _enable(attempt, claims, tokens, proof, visitor)
+    return Result(200, None, account, connection, proof)
+
+
+def _refused_by_microsoft(query: Mapping[str, str]) -> Unfinished:
+    """The visitor's words of an error are only looked up in our table, never shown or stored."""
+    body = {"error": query.get("error", ""), "error_description": query.get("error_description", "")}
+    code = reason(from_token_error(body)).code
+    status = 502 if reason(code).kind in (Kind.TRANSIENT, Kind.OUR_FAULT) else 200
+    return Unfinished(code[:64], status)
+
+
+def _acceptable_claims(tokens: TokenSet) -> IdClaims:
+    claims = tokens.claims
+    if claims is None or not claims.upn:
+        raise Unfinished("id_token_invalid", 502)
+    if claims.tenant_id == PERSONAL_TENANT:
+        raise Unfinished("personal_account", 200, actor=claims.upn)
+    if not grants(tokens.scopes, settings.MICROSOFT_CALENDAR_SCOPE):
+        raise Unfinished("scope_missing", 200, actor=claims.upn, granted=list(tokens.scopes))
+    return claims
+
+
+def _check_tenant(connection: Connection, claims: IdClaims) -> None:
+    """An account stays with its Entra tenant until a superuser allows exactly the new one."""
+    if connection.tenant_id in ("", claims.tenant_id) or connection.allowed_tenant_id == claims.tenant_id:
+        return
+    Connection.objects.filter(pk=connection.pk).update(refused_tenant_id=claims.tenant_id)
+    raise Unfinished("other_tenant", 200, actor=claims.upn, tenant_id=claims.tenant_id)
+
+
+def _move(connection: Connection, event: Event) -> None:
+    """Follows the transition for whatever state the row is in now."""
+    with transaction.atomic():
+        row = Connection.objects.select_for_update().get(pk=connection.pk)
+        state = after(State(row.state), event)
+        if state != row.state:
+            row.state, row.state_changed_at = state.value, timezone.now()
+            row.save(update_fields=["state", "state_changed_at"])
+
+
+def _enable(
+    attempt: ConsentAttempt, claims: IdClaims, tokens: TokenSet, proof: Proof, visitor: Visitor
+) -> Connection:
+    """Tokens, row, check and audit entry in one transaction; ids, settings, keys and history stay as they were."""
+    now = timezone.now()
+    account = attempt.account
+    with transaction.atomic():
+        connection = Connection.objects.select_for_update().select_related("account").get(account=account)
+        _check_tenant(connection, claims)
+        _write_connection(connection, attempt, claims, tokens, now)
+        vault.store(connection, tokens, now)
+        record_check(connection, CheckResult.of_proof(proof), now)
+        audit.record(
+            account,
+            "consent",
+            "enabled",
+            actor=claims.upn,
+            address=visitor.address,
+            mode=attempt.mode,
+            tenant_id=claims.tenant_id,
+            scopes=connection.scopes,
+            extra_scopes=connection.extra_scopes,
+            microsoft_request_id=proof.request_id,
+        )
+        transaction.on_commit(lambda: connection_established.send(Connection, connection_id=connection.pk))
+    return connection
+
+
+def _write_connection(
+    connection: Connection, attempt: ConsentAttempt, claims: IdClaims, tokens: TokenSet, now: datetime
+) -> None:
+    state = after(State(connection.state), Event.VERIFIED)
+    if connection.state != state:
+        connection.state_changed_at = now
+    connection.state = state.value
+    connection.mode = attempt.mode
+    connection.tenant_id = claims.tenant_id
+    connection.reader_oid = claims.oid
+    connection.reader = claims.upn
+    connection.scopes = list(tokens.scopes)
+    connection.extra_scopes = extra_scopes(tokens.scopes, settings.MICROSOFT_CALENDAR_SCOPE)
+    connection.connected_at = now
+    connection.reason_code, connection.reason_at = "", None
+    connection.refused_tenant_id = connection.allowed_tenant_id = ""
+    connection.save()
+
+
+def _hash(value: str) -> str:
+    return sha256(value.encode("utf-8", "replace")).hexdigest()

@@ -1,0 +1,70 @@
+"""Limits that all processes share: calls in flight for one reader, requests of one API key.
+
+Redis in production; in embedded mode a small SQLite file of its own, so that counting neither waits for the
+product's data nor takes part in its transactions.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Protocol
+from uuid import uuid4
+
+from django.conf import settings
+
+from microsoft.http import Deadline
+from tenants.coordination.embedded import SqliteCoordinator
+from tenants.coordination.redis_store import RedisCoordinator
+
+
+class Coordinator(Protocol):
+    """What both stores can do."""
+
+    def take_slot(self, name: str, holder: str, limit: int, seconds: float) -> int | None:
+        """Number of the slot taken among `limit`, or None when all are held; a forgotten slot returns by itself."""
+
+    def free_slot(self, name: str, holder: str, slot: int) -> None:
+        """Gives back what this holder still holds."""
+
+    def admit(self, name: str, per_second: float, burst: int) -> float:
+        """0.0 when one more request of `name` is admitted, else the seconds to wait (token bucket)."""
+
+
+@lru_cache(maxsize=4)
+def _coordinator(redis_url: str, file: str) -> Coordinator:
+    return RedisCoordinator(redis_url) if redis_url else SqliteCoordinator(file)
+
+
+def coordinator() -> Coordinator:
+    """The store of this installation."""
+    return _coordinator(settings.REDIS_URL, str(settings.COORDINATION_FILE))
+
+
+class ReaderGate:
+    """At most `limit` calls in flight for one reader over all processes; raises TimeoutError at the deadline.
+
+    Microsoft allows four concurrent requests per app and mailbox:
+    https://learn.microsoft.com/graph/throttling-limits#outlook-service-limits
+    """
+
+    def __init__(self, reader: str, *, limit: int = 4, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._name = f"graph:{reader}"
+        self._limit = limit
+        self._sleep = sleep
+
+    @contextmanager
+    def acquire(self, deadline: Deadline) -> Iterator[None]:
+        """Holds one slot; it returns by itself soon after the deadline should this process die."""
+        store, holder = coordinator(), str(uuid4())
+        while (slot := store.take_slot(self._name, holder, self._limit, deadline.remaining() + 2.0)) is None:
+            if deadline.expired:
+                raise TimeoutError(self._name)
+            self._sleep(min(random.uniform(0.01, 0.04), max(deadline.remaining(), 0.0)))
+        try:
+            yield
+        finally:
+            store.free_slot(self._name, holder, slot)

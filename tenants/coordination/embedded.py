@@ -1,0 +1,79 @@
+"""Shared limits in a SQLite file, for installations without Redis."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS slot (name TEXT, number INTEGER, holder TEXT, until REAL, PRIMARY KEY (name, number));
+CREATE TABLE IF NOT EXISTS bucket (name TEXT PRIMARY KEY, full_at REAL);
+"""
+
+
+class SqliteCoordinator:
+    """Each call is one short write transaction on a connection of the calling thread."""
+
+    def __init__(self, file: str, *, clock: Callable[[], float] = time.time) -> None:
+        self._file = file
+        self._clock = clock
+        self._local = threading.local()
+        self._make_tables()
+
+    def take_slot(self, name: str, holder: str, limit: int, seconds: float) -> int | None:
+        with self._transaction() as db:
+            now = self._clock()
+            held = {row[0] for row in db.execute("SELECT number FROM slot WHERE name = ? AND until > ?", (name, now))}
+            free = next((number for number in range(limit) if number not in held), None)
+            if free is not None:
+                db.execute("REPLACE INTO slot VALUES (?, ?, ?, ?)", (name, free, holder, now + seconds))
+            return free
+
+    def free_slot(self, name: str, holder: str, slot: int) -> None:
+        with self._transaction() as db:
+            db.execute("DELETE FROM slot WHERE name = ? AND number = ? AND holder = ?", (name, slot, holder))
+
+    def admit(self, name: str, per_second: float, burst: int) -> float:
+        with self._transaction() as db:
+            now = self._clock()
+            row = db.execute("SELECT full_at FROM bucket WHERE name = ?", (name,)).fetchone()
+            full_at = max(row[0] if row else now, now) + 1 / per_second
+            wait = full_at - now - burst / per_second
+            if wait > 0:
+                return wait
+            db.execute("REPLACE INTO bucket VALUES (?, ?)", (name, full_at))
+            return 0.0
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        db = self._connection()
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield db
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+        db.execute("COMMIT")
+
+    def _connection(self) -> sqlite3.Connection:
+        db: sqlite3.Connection | None = getattr(self._local, "db", None)
+        if db is None:
+            db = sqlite3.connect(self._file, timeout=20, isolation_level=None)
+            db.execute("PRAGMA synchronous=OFF")  # lost with the machine, worth nothing after it
+            self._local.db = db
+        return db
+
+    def _make_tables(self) -> None:
+        """Two processes that start at once may meet here, where SQLite does not wait by itself."""
+        for patience in range(40, -1, -1):
+            try:
+                self._connection().executescript("PRAGMA journal_mode=WAL;" + _TABLES)
+            except sqlite3.OperationalError:
+                if not patience:
+                    raise
+                time.sleep(0.05)
+            else:
+                return

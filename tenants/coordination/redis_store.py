@@ -1,0 +1,46 @@
+"""Shared limits in Redis: one short script a call, by the server's own clock."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import redis
+
+_TAKE = """
+for number = 0, ARGV[2] - 1 do
+  local key = KEYS[1] .. ':' .. number
+  if redis.call('SET', key, ARGV[1], 'NX', 'PX', ARGV[3]) then return number end
+end
+return -1
+"""
+_FREE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+_ADMIT = """
+local t = redis.call('TIME'); local now = t[1] + t[2] / 1000000
+local rate, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
+local full_at = math.max(tonumber(redis.call('GET', KEYS[1]) or now), now) + 1 / rate
+local wait = full_at - now - burst / rate
+if wait > 0 then return tostring(wait) end
+redis.call('SET', KEYS[1], string.format('%.6f', full_at), 'EX', math.ceil(burst / rate) + 1)
+return '0'
+"""
+
+
+class RedisCoordinator:
+    """Keys carry the name of the limit; a slot's key holds its holder and expires by itself."""
+
+    def __init__(self, url: str) -> None:
+        client = redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=3)
+        self._take = client.register_script(_TAKE)
+        self._free = client.register_script(_FREE)
+        self._admit = client.register_script(_ADMIT)
+
+    def take_slot(self, name: str, holder: str, limit: int, seconds: float) -> int | None:
+        milliseconds = max(int(seconds * 1000), 1)
+        slot = cast(int, self._take(keys=[f"cadence:slot:{name}"], args=[holder, limit, milliseconds]))
+        return None if slot < 0 else slot
+
+    def free_slot(self, name: str, holder: str, slot: int) -> None:
+        self._free(keys=[f"cadence:slot:{name}:{slot}"], args=[holder])
+
+    def admit(self, name: str, per_second: float, burst: int) -> float:
+        return float(cast(bytes, self._admit(keys=[f"cadence:bucket:{name}"], args=[per_second, burst])))

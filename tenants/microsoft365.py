@@ -1,0 +1,63 @@
+"""This installation's app registration and addresses, as the clients of `microsoft` want them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import requests
+from django.conf import settings
+
+from microsoft.clouds import CLOUDS
+from microsoft.entra import ClientCredential, Entra, get_entra
+from microsoft.errors import Misconfigured
+from microsoft.graph import GraphClient
+from microsoft.http import build_session
+from microsoft.secret import Secret
+from tenants.coordination import ReaderGate
+from tenants.models import Account
+
+
+def credential() -> ClientCredential:
+    """The registration's secret or certificate; raises Misconfigured when there is none."""
+    if settings.MICROSOFT_CLIENT_ID and settings.MICROSOFT_CLIENT_CERTIFICATE:
+        pem = Path(settings.MICROSOFT_CLIENT_CERTIFICATE).read_text(encoding="utf-8")
+        return ClientCredential(settings.MICROSOFT_CLIENT_ID, None, Secret(pem))
+    if settings.MICROSOFT_CLIENT_ID and settings.MICROSOFT_CLIENT_SECRET:
+        return ClientCredential(settings.MICROSOFT_CLIENT_ID, Secret(settings.MICROSOFT_CLIENT_SECRET), None)
+    raise Misconfigured("registration_missing", detail="No Microsoft app registration is configured.")
+
+
+def entra_for(account: Account) -> Entra:
+    """The sign-in service of the account's cloud."""
+    authority = settings.MICROSOFT_AUTHORITY_URL or CLOUDS[account.cloud].authority
+    return get_entra(authority, credential(), settings.MICROSOFT_CA_BUNDLE or None)
+
+
+def graph_url(account: Account) -> str:
+    """Root of Graph v1.0 in the account's cloud."""
+    return settings.MICROSOFT_GRAPH_URL or CLOUDS[account.cloud].graph
+
+
+def calendar_scopes(account: Account) -> list[str]:
+    """The one scope asked besides what MSAL adds itself (openid, profile, offline_access).
+
+    A short name means the global cloud's Graph; the others take the full URI of theirs:
+    https://learn.microsoft.com/graph/deployments
+    """
+    scope = settings.MICROSOFT_CALENDAR_SCOPE
+    if account.cloud == "global" or settings.MICROSOFT_GRAPH_URL:
+        return [scope]
+    return [f"{CLOUDS[account.cloud].graph.removesuffix('/v1.0')}/{scope}"]
+
+
+@lru_cache(maxsize=4)
+def _session(ca_bundle: str) -> requests.Session:
+    return build_session(ca_bundle or None, 32)
+
+
+def graph_for(account: Account, reader_key: str) -> GraphClient:
+    """A client that keeps to the four calls in flight that Microsoft allows one reader (tenant and oid)."""
+    return GraphClient(
+        graph_url(account), _session(settings.MICROSOFT_CA_BUNDLE), gate=ReaderGate(reader_key)
+    )

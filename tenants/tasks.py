@@ -1,0 +1,34 @@
+"""Celery tasks: driven by rows, so a lost or doubled message does no harm."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from celery import shared_task
+from django.utils import timezone
+
+from tenants import heartbeat as heartbeats
+from tenants import refreshing
+from tenants.correlation import adopt_request_id
+from tenants.models import ConsentAttempt
+
+KEEP_ATTEMPTS = timedelta(days=1)
+
+
+@shared_task
+def refresh_due_tokens() -> None:
+    """Renews tokens well before they end."""
+    adopt_request_id()
+    refreshing.refresh_due()
+
+
+@shared_task
+def forget_old_consent_attempts() -> None:
+    """Their flow is of no use after ten minutes, and the audit trail keeps what matters."""
+    ConsentAttempt.objects.filter(expires_at__lt=timezone.now() - KEEP_ATTEMPTS).delete()
+
+
+@shared_task
+def heartbeat() -> None:
+    """Shows that beat, broker and worker are alive."""
+    heartbeats.beat(timezone.now())
