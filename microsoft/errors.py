@@ -91,6 +91,11 @@ _BY_KIND: dict[Kind, type[IntegrationError]] = {
 }
 
 
+def may_pass(error: IntegrationError) -> bool:
+    """Whether asking later may help without anybody at the customer: our own faults get repaired."""
+    return not error.permanent or isinstance(error, Misconfigured)
+
+
 def error_for(code: str, detail: str = "", *, request_id: str = "") -> IntegrationError:
     """The error that the kind of this reason calls for."""
     return _BY_KIND[reason(code).kind](code, detail, request_id=request_id)

@@ -27,6 +27,8 @@ MAX_BODY_BYTES = 32 * 1024 * 1024
 _CHUNK = 64 * 1024
 _UNUSABLE_ADDRESS = (InvalidHeader, InvalidSchema, InvalidURL, MissingSchema)
 
+_READ_TIMED_OUT = (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError)
+
 T = TypeVar("T")
 
 
@@ -135,7 +137,8 @@ def exchange(
         raise Misconfigured("misconfigured", "the address cannot be used") from None
     except (requests.RequestException, urllib3.exceptions.HTTPError, zlib.error) as error:
         name = type(error).__name__  # its text may quote the URL or the body
-        if deadline.expired:
+        # A read may last as long as the deadline allows, so one that timed out has used it up.
+        if deadline.expired or isinstance(error, _READ_TIMED_OUT):
             raise Unavailable("timeout", f"no whole answer in time ({name})") from None
         raise Unavailable("microsoft_unavailable", f"no usable answer ({name})") from None
     except OSError:

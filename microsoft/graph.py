@@ -1,0 +1,89 @@
+"""Microsoft Graph: the free/busy of many mailboxes over a window; what cannot be read comes with a reason."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Protocol
+from urllib.parse import quote
+
+import requests
+
+from microsoft.graph_calls import Asking, Run
+from microsoft.http import Deadline
+from microsoft.schedule_report import CallRecord, MailboxFailure, MailboxSchedule, ScheduleReport, join
+from microsoft.schedule_request import plan_calls, window_parts
+from microsoft.secret import Secret
+
+__all__ = [
+    "CallRecord",
+    "Gate",
+    "GraphClient",
+    "MailboxFailure",
+    "MailboxSchedule",
+    "ScheduleReport",
+    "TokenSource",
+]
+
+
+class TokenSource(Protocol):
+    """Where access tokens come from. Called by the thread that called `get_schedule`, and by no other."""
+
+    def bearer(self, rejected: Secret | None = None) -> Secret:
+        """A usable token; with `rejected` one that is newer than that. May raise IntegrationError."""
+
+
+class Gate(Protocol):
+    """Keeps one reader to four calls in flight. Called by worker threads.
+
+    https://learn.microsoft.com/graph/throttling-limits#outlook-service-limits
+    """
+
+    def acquire(self, deadline: Deadline) -> AbstractContextManager[None]:
+        """Holds one place while entered; entering raises TimeoutError at the deadline."""
+
+
+class GraphClient:
+    """Asks `/me` as the signed-in reader; `user` is the seam for application permissions (`/users/{id}`)."""
+
+    def __init__(
+        self,
+        graph_url: str,
+        session: requests.Session,
+        *,
+        gate: Gate,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = random.random,
+        wall_clock: Callable[[], float] = time.time,
+        user: str | None = None,
+    ) -> None:
+        owner = "me" if user is None else f"users/{quote(user, safe='@')}"
+        self._asking = Asking(
+            url=f"{graph_url.rstrip('/')}/{owner}/calendar/getSchedule",
+            session=session,
+            gate=gate,
+            sleep=sleep,
+            jitter=jitter,
+            wall_clock=wall_clock,
+        )
+
+    def get_schedule(
+        self,
+        mailboxes: Sequence[str],
+        start: datetime,
+        end: datetime,
+        *,
+        token: TokenSource,
+        deadline: Deadline,
+    ) -> ScheduleReport:
+        """Free/busy of every mailbox by the deadline; whatever Microsoft does, each one has a result.
+
+        Raises ValueError for naive or disordered bounds, and nothing of Microsoft's: failures are values.
+        """
+        parts = window_parts(start, end)
+        run = Run(self._asking, parts, token, deadline)
+        outcomes = run.outcomes(plan_calls(mailboxes, parts))
+        return ScheduleReport(join(outcomes, len(parts)), tuple(run.records), run.error)
