@@ -18,6 +18,16 @@ _CUSTOM_TIME = re.compile(r"(\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?")
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 # The second is Exchange's own spelling, seen beside the plain names.
 _UTC_SPELLINGS = frozenset({"utc", "tzone://microsoft/utc", "etc/utc", "coordinated universal time"})
+# CLDR keeps the names a place first had; people write those of today's IANA database.
+_RENAMED = {
+    "America/Buenos_Aires": "America/Argentina/Buenos_Aires",
+    "America/Godthab": "America/Nuuk",
+    "America/Indianapolis": "America/Indiana/Indianapolis",
+    "Asia/Calcutta": "Asia/Kolkata",
+    "Asia/Katmandu": "Asia/Kathmandu",
+    "Asia/Rangoon": "Asia/Yangon",
+    "Europe/Kiev": "Europe/Kyiv",
+}
 _NO_PLACES = frozenset({"localtime", "Factory"})  # files of the system's zone folder that name no zone
 
 
@@ -41,7 +51,9 @@ def resolve_zone(name: str | None) -> ZoneInfo | None:
         return None
     if name.casefold() in _UTC_SPELLINGS:
         return ZoneInfo("UTC")
-    return iana_zone(name) or iana_zone(win_tz.get(name, ""))
+    place = win_tz.get(name, "")
+    # A zone database older than the renaming knows the first name only.
+    return iana_zone(name) or iana_zone(_RENAMED.get(place, place)) or iana_zone(place)
 
 
 @dataclass(frozen=True, slots=True)
