@@ -15,9 +15,7 @@ from sandbox.service import SEED, Sandbox
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m sandbox", description="Simulated Entra ID and Microsoft Graph."
-    )
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description="Simulated Entra ID and Microsoft Graph.")
     parser.add_argument("--state-dir", type=Path, default=Path("var/sandbox"))
     parser.add_argument("--https-port", type=int, default=8443, help="0 takes a free one")
     parser.add_argument("--http-port", type=int, default=8444, help="0 takes a free one")
@@ -53,9 +51,7 @@ def main(argv: list[str] | None = None) -> int:
             certificates=tuple(path.read_text() for path in given.client_certificate),
         )
         sandbox = Sandbox(seed=given.seed, state_dir=given.state_dir, registration=registration)
-        server = Server(
-            sandbox, state_dir=given.state_dir, https_port=given.https_port, http_port=given.http_port
-        )
+        server = Server(sandbox, state_dir=given.state_dir, https_port=given.https_port, http_port=given.http_port)
     except OSError as error:
         print(_why(error, given), file=sys.stderr)  # noqa: T201 - a command's message
         return 1

@@ -25,9 +25,7 @@ class Aadsts:
     claims: str = ""
 
 
-_MFA_CLAIMS = (
-    '{"access_token":{"capolids":{"essential":true,"values":["5a9db0c5-0000-4000-8000-0000000c0a1e"]}}}'
-)
+_MFA_CLAIMS = '{"access_token":{"capolids":{"essential":true,"values":["5a9db0c5-0000-4000-8000-0000000c0a1e"]}}}'
 _MFA = (
     "Due to a configuration change made by your administrator, or because you moved to a new location, "
     "you must use multi-factor authentication to access '00000003-0000-0000-c000-000000000000'."
@@ -84,9 +82,7 @@ TABLE: dict[int, Aadsts] = {
     50105: Aadsts(400, "invalid_grant", "The signed in user is not assigned to a role for the application."),
     50173: Aadsts(400, "invalid_grant", _REVOKED),
     53000: Aadsts(400, "invalid_grant", "Device is not in required device state: compliant.", "message_only"),
-    53003: Aadsts(
-        400, "invalid_grant", "Access has been blocked by Conditional Access policies.", "message_only"
-    ),
+    53003: Aadsts(400, "invalid_grant", "Access has been blocked by Conditional Access policies.", "message_only"),
     54005: Aadsts(
         400,
         "invalid_grant",
@@ -94,13 +90,9 @@ TABLE: dict[int, Aadsts] = {
     ),
     65001: Aadsts(400, "invalid_grant", _CONSENT, "consent_required"),
     65004: Aadsts(400, "access_denied", "User declined to consent to access the app."),
-    70000: Aadsts(
-        400, "invalid_grant", "The provided value for the input parameter 'refresh_token' isn't valid."
-    ),
+    70000: Aadsts(400, "invalid_grant", "The provided value for the input parameter 'refresh_token' isn't valid."),
     70002: Aadsts(400, "invalid_request", "Error validating credentials."),
-    70003: Aadsts(
-        400, "unsupported_grant_type", "The app requested an unsupported grant type '{grant_type}'."
-    ),
+    70003: Aadsts(400, "unsupported_grant_type", "The app requested an unsupported grant type '{grant_type}'."),
     70008: Aadsts(400, "invalid_grant", "The provided authorization code or refresh token has expired."),
     70011: Aadsts(
         400,
@@ -119,9 +111,7 @@ TABLE: dict[int, Aadsts] = {
         "Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID.",
     ),
     90033: Aadsts(503, "temporarily_unavailable", "A transient error has occurred. Please try again."),
-    90038: Aadsts(
-        400, "invalid_request", "Tenant '{tenant}' request is being redirected to the National Cloud."
-    ),
+    90038: Aadsts(400, "invalid_request", "Tenant '{tenant}' request is being redirected to the National Cloud."),
     90094: Aadsts(400, "access_denied", "The grant requires admin permission."),
     135010: Aadsts(400, "invalid_grant", "KeyNotFound."),
     500112: Aadsts(400, "invalid_grant", _REPLY),

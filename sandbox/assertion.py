@@ -22,16 +22,15 @@ def assertion_is_good(assertion: str, *, registration: Registration, audience: s
         header = jwt.get_unverified_header(assertion)
         for pem in registration.certificates:
             certificate = x509.load_pem_x509_certificate(pem.encode())
-            if header.get("x5t#S256") in (None, _thumbprint(certificate)):
+            # MSAL pads the thumbprint, RFC 7515 does not.
+            if str(header.get("x5t#S256", "")).rstrip("=") in {"", _thumbprint(certificate)}:
                 return _signed_by(certificate, assertion, registration.client_id, audience, now)
     except jwt.InvalidTokenError:
         return False
     return False
 
 
-def _signed_by(
-    certificate: x509.Certificate, assertion: str, client_id: str, audience: str, now: float
-) -> bool:
+def _signed_by(certificate: x509.Certificate, assertion: str, client_id: str, audience: str, now: float) -> bool:
     key = certificate.public_key()
     if not isinstance(key, rsa.RSAPublicKey):
         return False

@@ -86,9 +86,7 @@ class Authorize:
             return self._give_code(asked, account)
         fields = {"request": asked.raw, "account": account.upn}
         if not self._options.user_consent and not account.is_admin:
-            return pages.approval_page(
-                app=self._registration.name, account=account, fields={**fields, "approval": "1"}
-            )
+            return pages.approval_page(app=self._registration.name, account=account, fields={**fields, "approval": "1"})
         return pages.consent_page(
             app=self._registration.name,
             account=account,
@@ -110,9 +108,7 @@ class Authorize:
                 return self._fail(asked, 90094)
             if account is not None:
                 return self._fail(asked, 65004)
-            return asked.back(
-                {"error": "access_denied", "error_description": "the user canceled the authentication"}
-            )
+            return asked.back({"error": "access_denied", "error_description": "the user canceled the authentication"})
         problem = self._refusal(asked, account)
         if account is None or problem:
             return self._sign_in(asked, problem)
@@ -150,9 +146,7 @@ class Authorize:
             hint=query.get("login_hint", ""),
         )
         if query.get("response_type") != "code":
-            return asked.back(
-                {"error": "unsupported_response_type", "error_description": "Only code is offered."}
-            )
+            return asked.back({"error": "unsupported_response_type", "error_description": "Only code is offered."})
         if query.get("response_mode", "query") != "query":
             return asked.back({"error": "invalid_request", "error_description": "Only query is offered."})
         try:
@@ -183,11 +177,7 @@ class Authorize:
         """Return why this account cannot sign in here, in Entra's words, or an empty string."""
         if account is None or not account.can_sign_in:
             return "This username may be incorrect. Make sure that you typed it correctly."
-        if (
-            account.tenant == PERSONAL
-            and asked.path_tenant == "organizations"
-            and not self._options.allow_personal
-        ):
+        if account.tenant == PERSONAL and asked.path_tenant == "organizations" and not self._options.allow_personal:
             return "You can't sign in here with a personal account. Use your work or school account instead."
         if asked.tenant is not None and account.tenant != asked.tenant:
             return aadsts.describe(

@@ -93,7 +93,5 @@ def _submit(
     page = _page(answer)
     for form in page.forms:
         if name in form.names - set(form.fields):
-            return browser.post(
-                form.action, data={**form.fields, **pressed}, allow_redirects=False, timeout=30
-            )
+            return browser.post(form.action, data={**form.fields, **pressed}, allow_redirects=False, timeout=30)
     raise SignInRefusedError(" ".join(page.text))

@@ -107,9 +107,7 @@ def _ordinary(week: Week, index: int) -> None:
             week.add(day, "09:15:00", 15, what="stand-up", recurring=True)
     week.add(index % 5, "14:00:00", 60, what="team", recurring=True)
     for _ in range(rng.randint(4, 8)):
-        status = rng.choices(
-            ("busy", "tentative", "free", "workingElsewhere", "oof"), weights=(70, 12, 6, 6, 6)
-        )[0]
+        status = rng.choices(("busy", "tentative", "free", "workingElsewhere", "oof"), weights=(70, 12, 6, 6, 6))[0]
         start = f"{rng.randint(8, 16):02}:{rng.choice(('00', '15', '30', '45'))}:00"
         week.add(rng.randrange(5), start, rng.choice((30, 30, 45, 60, 60, 90)), status=status)
     week.add(rng.randrange(5), f"{rng.randint(9, 16):02}:07:00", 45, what="off the grid")

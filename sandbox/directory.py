@@ -78,11 +78,7 @@ class Directory:
 
     def events(self, account: Account, start: datetime, end: datetime) -> list[Event]:
         """Return the events that overlap [start, end), unclipped and unsorted."""
-        found = [
-            event
-            for event in self._candidates(account, start, end)
-            if event.start < end and event.end > start
-        ]
+        found = [event for event in self._candidates(account, start, end) if event.start < end and event.end > start]
         added = self._added.get(account.upn.casefold(), ())
         return found + [event for event in added if event.start < end and event.end > start]
 
@@ -107,9 +103,7 @@ class Directory:
                 self._weeks.clear()
             box = account.mailbox
             week = week_events(
-                CalendarKey(
-                    seed=self._seed, address=key[0], zone=box.zone, pattern=box.pattern, index=box.index
-                ),
+                CalendarKey(seed=self._seed, address=key[0], zone=box.zone, pattern=box.pattern, index=box.index),
                 monday,
             )
             self._weeks[key] = week

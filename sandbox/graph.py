@@ -20,9 +20,7 @@ from sandbox.scopes import READS_SCHEDULES
 from sandbox.tokens import Grant, Mint
 
 _CONTEXT = "https://graph.microsoft.com/v1.0/$metadata#Collection(microsoft.graph.scheduleInformation)"
-_SCHEDULE = re.compile(
-    r"^(?:me|users/(?P<user>[^/]+))/calendar/(?:microsoft\.graph\.)?getSchedule$", re.IGNORECASE
-)
+_SCHEDULE = re.compile(r"^(?:me|users/(?P<user>[^/]+))/calendar/(?:microsoft\.graph\.)?getSchedule$", re.IGNORECASE)
 _AUTHENTICATE = (
     'Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", '
     'client_id="00000003-0000-0000-c000-000000000000"'

@@ -66,9 +66,7 @@ def parse_request(*, method: str, url: str, headers: Mapping[str, str], body: by
 def json_response(status: int, payload: Any, headers: Headers = ()) -> Response:
     """Return `payload` as compact UTF-8 JSON."""
     body = json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode()
-    return Response(
-        status=status, body=body, headers=(("Content-Type", "application/json; charset=utf-8"), *headers)
-    )
+    return Response(status=status, body=body, headers=(("Content-Type", "application/json; charset=utf-8"), *headers))
 
 
 def redirect(location: str) -> Response:

@@ -79,8 +79,7 @@ def page(title: str, body: str, *, status: int = 200) -> Response:
 
 def _hidden(fields: Mapping[str, str]) -> str:
     return "".join(
-        f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
-        for name, value in fields.items()
+        f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">' for name, value in fields.items()
     )
 
 
@@ -107,8 +106,7 @@ def sign_in_page(
     The form posts `account` and the hidden `fields`; `problem` is shown when the last choice was refused.
     """
     buttons = "".join(
-        f'<button name="account" value="{escape(a.upn)}">{escape(a.upn)}'
-        f"<small>{escape(_describe(a))}</small></button>"
+        f'<button name="account" value="{escape(a.upn)}">{escape(a.upn)}<small>{escape(_describe(a))}</small></button>'
         for a in accounts
     )
     options = "".join(f'<option value="{escape(a.upn)}">' for a in everyone)
@@ -134,8 +132,7 @@ def consent_page(
     """Return the consent screen; posting `decision` and, from administrators, `organisation`."""
     asked = "".join(f"<li>{escape(text)}</li>" for text in texts)
     tick = (
-        '<label><input type="checkbox" name="organisation" value="1"> '
-        "Consent on behalf of your organization</label>"
+        '<label><input type="checkbox" name="organisation" value="1"> Consent on behalf of your organization</label>'
         if organisation
         else ""
     )

@@ -96,9 +96,7 @@ _ODD = {
 
 def _people(tenant: Tenant, names: list[str], admin: str) -> Iterator[Account]:
     for index, name in enumerate(names):
-        mailbox = Mailbox(
-            zone=ZONES[index % 4], index=index, title_case=index % 5 == 4, shows_details=index % 8 != 7
-        )
+        mailbox = Mailbox(zone=ZONES[index % 4], index=index, title_case=index % 5 == 4, shows_details=index % 8 != 7)
         if tenant is CONTOSO:
             mailbox = _ODD.get(name.lower(), mailbox)
         yield Account(

@@ -74,9 +74,7 @@ class Redemption:
         except RefusedError as refused:
             self._counters.add("token_errors", whose=str(refused.number))
             correlation = request.headers.get("client-request-id", "")
-            return aadsts.error_response(
-                refused.number, self._clock, correlation_id=correlation, named=refused.named
-            )
+            return aadsts.error_response(refused.number, self._clock, correlation_id=correlation, named=refused.named)
         return json_response(200, body, (("Cache-Control", "no-store, no-cache"), ("Pragma", "no-cache")))
 
     def _authenticate(self, request: Request, form: Mapping[str, str]) -> None:
@@ -114,10 +112,7 @@ class Redemption:
         if form["redirect_uri"] != code.redirect_uri:
             raise RefusedError(500112)
         verifier = form.get("code_verifier", "")
-        if (
-            code.challenge
-            and (challenge_of(verifier) if code.method == "S256" else verifier) != code.challenge
-        ):
+        if code.challenge and (challenge_of(verifier) if code.method == "S256" else verifier) != code.challenge:
             raise RefusedError(501481)
         account = self._account(code.oid)
         scopes = _subset(form.get("scope", ""), code.scopes)
@@ -158,14 +153,10 @@ class Redemption:
             raise RefusedError(50057)
         return account
 
-    def _tokens(
-        self, account: Account, scopes: tuple[str, ...], *, consented: tuple[str, ...]
-    ) -> dict[str, object]:
+    def _tokens(self, account: Account, scopes: tuple[str, ...], *, consented: tuple[str, ...]) -> dict[str, object]:
         """Return the answer's common members; the refresh token keeps all consented scopes."""
         granted = tuple(
-            dict.fromkeys(
-                s for s in (*scopes, *self._options.extra_scopes) if s not in self._options.missing_scopes
-            )
+            dict.fromkeys(s for s in (*scopes, *self._options.extra_scopes) if s not in self._options.missing_scopes)
         )
         now, lifetime = self._clock.now(), self._options.token_lifetime
         grant = Grant(

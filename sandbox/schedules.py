@@ -42,9 +42,7 @@ class Question:
     floating_all_day: bool = False
 
 
-def schedule_information(
-    directory: Directory, reader: Account, address: str, question: Question
-) -> dict[str, object]:
+def schedule_information(directory: Directory, reader: Account, address: str, question: Question) -> dict[str, object]:
     """Return the scheduleInformation of one address as seen by the reader's tenant."""
     account = directory.find(address)
     if account is None or account.mailbox is None or account.tenant != reader.tenant:
@@ -52,9 +50,7 @@ def schedule_information(
         return _error(address, "5009", message)
     box = account.mailbox
     if box.trouble:
-        return _error(
-            address, box.trouble, _TROUBLE_TEXTS.get(box.trouble, "Free/busy information is not available.")
-        )
+        return _error(address, box.trouble, _TROUBLE_TEXTS.get(box.trouble, "Free/busy information is not available."))
     events = directory.events(account, question.start, question.end)
     if len(events) > MAX_ENTRIES:
         sizes = f"The allowed size = {MAX_ENTRIES}; the actual size = {len(events)}."

@@ -122,9 +122,7 @@ class Sandbox:
         if response is not None:
             return response
         if request.path == "/" and request.method == "GET":
-            text = (
-                "<p>Simulates Microsoft Entra ID and Microsoft Graph. Sign-in starts at the application.</p>"
-            )
+            text = "<p>Simulates Microsoft Entra ID and Microsoft Graph. Sign-in starts at the application.</p>"
             return pages.page("Microsoft 365 sandbox", text)
         return json_response(404, {"error": {"code": "NotFound", "message": "The sandbox has nothing here."}})
 
@@ -141,6 +139,7 @@ class Sandbox:
                 path=request.path,
                 status=response.status,
                 reader=caller.account.upn if caller else "",
+                # Every address holds exactly one @; the body may be one that cannot be parsed.
                 mailboxes=request.body.count(b"@") if request.path.endswith("getSchedule") else 0,
                 client_request_id=request.headers.get("client-request-id", ""),
                 prefer=request.headers.get("prefer", ""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -100,11 +101,18 @@ def client(sandbox: Sandbox, session: requests.Session) -> Iterator[Client]:
 
 
 @pytest.fixture
-def connect() -> Callable[[str, str, Path], Client]:
-    def _connect(authority: str, graph: str, ca_path: Path) -> Client:
-        opened = requests.Session()
-        opened.trust_env = False
-        opened.verify = str(ca_path)
-        return Client(authority, graph, opened)
+def make_client() -> type[Client]:
+    return Client
 
-    return _connect
+
+@pytest.fixture
+def connect() -> Iterator[Callable[[str, str, Path], Client]]:
+    with ExitStack() as opened:
+
+        def _connect(authority: str, graph: str, ca_path: Path) -> Client:
+            session = opened.enter_context(requests.Session())
+            session.trust_env = False
+            session.verify = str(ca_path)
+            return Client(authority, graph, session)
+
+        yield _connect

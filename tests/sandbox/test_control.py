@@ -85,16 +85,14 @@ def test_a_fault_can_be_meant_for_one_reader_or_mailbox(client, token, sandbox):
 
 def test_a_held_answer_has_already_done_its_work(clock):
     slept = []
-    sandbox = Sandbox(
-        clock=clock, sleep=lambda seconds: slept.append((seconds, sandbox.counters["discovery"]))
-    )
+    sandbox = Sandbox(clock=clock, sleep=lambda seconds: slept.append((seconds, sandbox.counters["discovery"])))
     sandbox.faults.add(Fault(path="openid-configuration", delay=3.0, hold=5.0))
     with intercepted(sandbox), requests.Session() as session:
         session.get(f"{AUTHORITY}/common/v2.0/.well-known/openid-configuration", timeout=5)
     assert slept == [(3.0, 0), (5.0, 1)]
 
 
-def test_a_fifth_call_at_the_same_time_is_throttled(clock, client, token, sandbox):
+def test_a_fifth_call_at_the_same_time_is_throttled(clock, session, make_client):
     inside, leave = threading.Semaphore(0), threading.Event()
 
     def wait(_seconds):
@@ -102,20 +100,17 @@ def test_a_fifth_call_at_the_same_time_is_throttled(clock, client, token, sandbo
         leave.wait(20)
 
     crowded = Sandbox(clock=clock, sleep=wait)
-    crowded.mint = sandbox.mint
-    crowded.graph._mint = sandbox.mint
     crowded.options.latency = 1.0
-    client.graph = "https://crowded.test/v1.0"
-    with (
-        intercepted(crowded, authority="https://crowded.test", graph=client.graph),
-        ThreadPoolExecutor(4) as pool,
-    ):
+    with intercepted(crowded), ThreadPoolExecutor(4) as pool:
+        client = make_client(AUTHORITY, GRAPH, session)
+        token, other = (client.tokens(upn)["access_token"] for upn in (READER, "ada@contoso.example"))
         running = [pool.submit(client.ask, token, ["joe@contoso.example"]) for _ in range(4)]
         for _ in running:
             assert inside.acquire(timeout=20)
         fifth = client.ask(token, ["joe@contoso.example"])
         leave.set()
         assert [call.result().status_code for call in running] == [200] * 4
+        assert client.ask(other, ["joe@contoso.example"]).status_code == 200
     assert (fifth.status_code, fifth.json()["error"]["code"]) == (429, "ApplicationThrottled")
     assert fifth.headers["Retry-After"] == "1"
     assert crowded.counters["max_concurrent"] == 5
@@ -166,8 +161,6 @@ def test_other_addresses_are_not_answered(sandbox, session):
 
 
 def test_what_does_not_exist_is_404(client):
-    assert (
-        client.session.get(f"{AUTHORITY}/organizations/oauth2/v2.0/devicecode", timeout=5).status_code == 404
-    )
+    assert client.session.get(f"{AUTHORITY}/organizations/oauth2/v2.0/devicecode", timeout=5).status_code == 404
     assert client.session.get(f"{AUTHORITY}/_sandbox/no-such-verb", timeout=5).status_code == 404
     assert GRAPH.startswith("https://")

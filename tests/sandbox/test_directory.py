@@ -57,12 +57,10 @@ def test_the_order_of_questions_does_not_matter():
 
 def test_calendars_reach_from_a_month_back_to_thirteen_months_ahead():
     starts = [event.start for events in all_events(directory()).values() for event in events]
-    assert min(starts).date() == NOW.date() - timedelta(days=DAYS_BACK)
-    assert (
-        NOW.date() + timedelta(days=DAYS_AHEAD - 7)
-        < max(starts).date()
-        < NOW.date() + timedelta(days=DAYS_AHEAD)
-    )
+    # The edges may fall on a weekend, when little happens.
+    first = NOW.date() - timedelta(days=DAYS_BACK)
+    assert first <= min(starts).date() <= first + timedelta(days=3)
+    assert NOW.date() + timedelta(days=DAYS_AHEAD - 7) < max(starts).date() < NOW.date() + timedelta(days=DAYS_AHEAD)
 
 
 def test_no_event_is_longer_than_a_reader_looks_back():
@@ -76,11 +74,7 @@ def test_all_day_events_run_from_midnight_to_midnight_of_the_owner_also_when_clo
     for upn, events in all_events(where).items():
         zone = ZoneInfo(where.find(upn).mailbox.zone)
         for event in (event for event in events if event.is_all_day):
-            assert (
-                event.start.astimezone(zone).time()
-                == event.end.astimezone(zone).time()
-                == datetime.min.time()
-            )
+            assert event.start.astimezone(zone).time() == event.end.astimezone(zone).time() == datetime.min.time()
             hours.add((event.end - event.start) / timedelta(hours=1))
     assert {24, 48} <= hours
     assert any(length % 24 for length in hours)
@@ -98,11 +92,7 @@ def test_contoso_works_in_four_zones():
 
 def test_no_two_accounts_share_an_address_or_an_id():
     accounts = directory().accounts()
-    assert (
-        len({account.upn.casefold() for account in accounts})
-        == len({a.oid for a in accounts})
-        == len(accounts)
-    )
+    assert len({account.upn.casefold() for account in accounts}) == len({a.oid for a in accounts}) == len(accounts)
     assert len({tenant.tid for tenant in TENANTS}) == len(TENANTS)
 
 

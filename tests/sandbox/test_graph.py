@@ -74,9 +74,7 @@ def test_only_so_many_mailboxes_fit_a_call(client, token, sandbox, allowed, aske
     assert answer.status_code == status
     if status == 400:
         assert answer.json()["error"]["code"] == "ErrorMailboxDataArrayTooBig"
-        assert (
-            f"The allowed size = {allowed}; the actual size = {asked}." in answer.json()["error"]["message"]
-        )
+        assert f"The allowed size = {allowed}; the actual size = {asked}." in answer.json()["error"]["message"]
 
 
 def test_capitalised_property_names_work_too(client, token):
@@ -208,26 +206,19 @@ def test_subjects_and_locations_carry_the_marker(client, token):
 
 
 def test_answers_hold_the_oddities_of_real_ones(client, token, sandbox):
-    people = [
-        a.upn for a in sandbox.directory.accounts() if a.tenant.name == "contoso" and a.kind == "person"
-    ]
+    people = [a.upn for a in sandbox.directory.accounts() if a.tenant.name == "contoso" and a.kind == "person"]
     items = []
     for first in range(0, len(people), 20):
         for found in client.ask(token, people[first : first + 20]).json()["value"]:
             items.append(
-                [
-                    (i["start"]["dateTime"], i["end"]["dateTime"], i["status"])
-                    for i in found.get("scheduleItems", [])
-                ]
+                [(i["start"]["dateTime"], i["end"]["dateTime"], i["status"]) for i in found.get("scheduleItems", [])]
             )
     flat = [item for found in items for item in found]
     statuses = {status for _, _, status in flat}
     assert {"busy", "Busy", "tentative", "free", "oof", "workingElsewhere"} <= statuses
     assert any(found != sorted(found) for found in items)
     assert any(len(found) != len(set(found)) for found in items)
-    lengths = {
-        datetime.fromisoformat(end[:19]) - datetime.fromisoformat(start[:19]) for start, end, _ in flat
-    }
+    lengths = {datetime.fromisoformat(end[:19]) - datetime.fromisoformat(start[:19]) for start, end, _ in flat}
     assert {
         timedelta(hours=7),
         timedelta(hours=6),
@@ -235,8 +226,7 @@ def test_answers_hold_the_oddities_of_real_ones(client, token, sandbox):
         timedelta(days=1),
     } <= lengths
     assert any(
-        not start.endswith(("00:00.0000000", "15:00.0000000", "30:00.0000000", "45:00.0000000"))
-        for start, _, _ in flat
+        not start.endswith(("00:00.0000000", "15:00.0000000", "30:00.0000000", "45:00.0000000")) for start, _, _ in flat
     )
 
 
@@ -300,9 +290,7 @@ def test_the_answer_echoes_the_callers_id_and_is_packed_when_asked(client, token
     headers = {"Authorization": f"Bearer {token}", "client-request-id": "abc", "Accept-Encoding": "gzip"}
     answer = client.session.get(f"{client.graph}/me", headers=headers, timeout=5)
     assert (answer.headers["client-request-id"], answer.headers["Content-Encoding"]) == ("abc", "gzip")
-    plain = client.session.get(
-        f"{client.graph}/me", headers={**headers, "Accept-Encoding": "identity"}, timeout=5
-    )
+    plain = client.session.get(f"{client.graph}/me", headers={**headers, "Accept-Encoding": "identity"}, timeout=5)
     assert "Content-Encoding" not in plain.headers
     assert answer.json() == plain.json()
     assert [seen.client_request_id for seen in sandbox.counters.seen][-2:] == ["abc", "abc"]
