@@ -114,9 +114,9 @@ def _good(answer: Answer) -> dict[str, Any]:
         body = None
     if not isinstance(body, dict):
         raise Unavailable("microsoft_unavailable", f"Entra ID: HTTP {answer.status} without a JSON object")
-    if "error" in body:
+    if isinstance(body.get("error"), str):
         raise refusal(body)
-    if answer.status != 200:
+    if answer.status != 200 or "error" in body:
         raise Unavailable("microsoft_unavailable", f"Entra ID: HTTP {answer.status}")
     return body
 

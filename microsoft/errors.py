@@ -24,25 +24,25 @@ class IntegrationError(Exception):
         return f"{self.code}: {self.detail}" if self.detail else self.code
 
 
-class ConsentRequired(IntegrationError):  # noqa: N818 - named for what happened
+class ConsentRequired(IntegrationError):
     """Only the customer can end it: sign in again, or their administrator changes something first."""
 
     permanent = True
 
 
-class Refused(IntegrationError):  # noqa: N818 - named for what happened
+class Refused(IntegrationError):
     """This one request was refused for good; the connection as such is not in question."""
 
     permanent = True
 
 
-class Misconfigured(IntegrationError):  # noqa: N818 - named for what happened
+class Misconfigured(IntegrationError):
     """Our own registration, settings or code. Hits all customers alike: never mark a tenant for it."""
 
     permanent = True
 
 
-class Unavailable(IntegrationError):  # noqa: N818 - named for what happened
+class Unavailable(IntegrationError):
     """No usable answer from Microsoft; it may pass. `retry_after`: seconds Microsoft asked for, or None."""
 
     def __init__(
@@ -57,7 +57,7 @@ class Unavailable(IntegrationError):  # noqa: N818 - named for what happened
         self.retry_after = retry_after
 
 
-class Throttled(IntegrationError):  # noqa: N818 - named for what happened
+class Throttled(IntegrationError):
     """Too many requests. `retry_after`: seconds to stay away."""
 
     def __init__(
@@ -67,7 +67,7 @@ class Throttled(IntegrationError):  # noqa: N818 - named for what happened
         self.retry_after = retry_after
 
 
-class TokenRejected(IntegrationError):  # noqa: N818 - named for what happened
+class TokenRejected(IntegrationError):
     """Graph answered 401. `claims`: the decoded claims challenge for the next token request, if any came."""
 
     def __init__(

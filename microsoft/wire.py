@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-class MalformedBody(ValueError):  # noqa: N818 - says what it is, as Malformed does for one entry
+class MalformedBody(ValueError):
     """A body that is not the JSON we were promised; worth the same retry as a 503. Never holds the body."""
 
 

@@ -98,9 +98,9 @@ def serving(behave: Behaviour, *, context: Any = None) -> Iterator[Server]:
             with contextlib.suppress(OSError):  # a client that has gone away is part of some tests
                 behave(self, body)
 
-        do_GET = do_POST
+        do_GET = do_POST  # noqa: N815 - http.server's naming
 
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, *args: Any) -> None:
             return None
 
     class Quiet(ThreadingHTTPServer):
@@ -124,9 +124,7 @@ def serving(behave: Behaviour, *, context: Any = None) -> Iterator[Server]:
         server.server_close()
 
 
-def send(
-    handler: BaseHTTPRequestHandler, status: int, body: bytes, headers: dict[str, str] | None = None
-) -> None:
+def send(handler: BaseHTTPRequestHandler, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
     handler.send_response(status)
     for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
         handler.send_header(name, value)

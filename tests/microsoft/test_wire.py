@@ -66,11 +66,7 @@ def test_a_custom_zone_keeps_its_rules() -> None:
 
 
 def test_no_struct_has_a_field_for_what_we_must_not_read() -> None:
-    structs = [
-        value
-        for value in vars(wire).values()
-        if isinstance(value, type) and issubclass(value, msgspec.Struct)
-    ]
+    structs = [value for value in vars(wire).values() if isinstance(value, type) and issubclass(value, msgspec.Struct)]
     names = {name.casefold() for struct in structs for name in struct.__struct_encode_fields__}
     assert len(structs) > 8
     assert not names & {"subject", "location", "isprivate", "is_private", "body", "organizer"}
@@ -133,9 +129,7 @@ def test_one_misshapen_entry_does_not_sink_the_others(bad: object, name: str | N
     assert malformed == wire.Malformed(name)
 
 
-@pytest.mark.parametrize(
-    "hours", ["nine to five", {"daysOfWeek": 5}, {"timeZone": {"bias": "minus one"}}, [1]]
-)
+@pytest.mark.parametrize("hours", ["nine to five", {"daysOfWeek": 5}, {"timeZone": {"bias": "minus one"}}, [1]])
 def test_misshapen_working_hours_cost_only_themselves(hours: object) -> None:
     found = only(body_of(entry(workingHours=hours, scheduleItems=[item()])))
     assert found.working_hours is None
@@ -192,8 +186,6 @@ def test_the_innermost_code_is_found_in_either_spelling_and_depth() -> None:
     assert wire.decode_error(body) == wire.GraphError("a", "c")
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"{}", b'{"error":"invalid_grant"}', b'{"error":{}}', b"[" * 100_000]
-)
+@pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b'{"error":"invalid_grant"}', b'{"error":{}}', b"[" * 100_000])
 def test_a_body_without_error_codes_gives_none(body: bytes) -> None:
     assert wire.decode_error(body) is None
