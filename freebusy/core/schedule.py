@@ -93,7 +93,7 @@ class External(msgspec.Struct, frozen=True):
     """A mailbox outside the account's domains: never asked of Microsoft, never in the way."""
 
 
-class _Unparsable(Exception):  # noqa: N818 - never leaves this module
+class _Unparsable(Exception):
     """A time or zone that we cannot read with certainty."""
 
 

@@ -20,9 +20,7 @@ from freebusy.core.intervals import (
     to_instant,
 )
 
-intervals = st.builds(
-    lambda start, length: Interval(start, start + length), st.integers(0, 60), st.integers(1, 20)
-)
+intervals = st.builds(lambda start, length: Interval(start, start + length), st.integers(0, 60), st.integers(1, 20))
 sets = st.lists(intervals, max_size=12)
 
 
@@ -93,9 +91,7 @@ def test_coalescing_twice_changes_nothing(given_: list[Interval]) -> None:
 
 
 @given(sets, sets)
-def test_subtracting_leaves_the_instants_that_are_in_no_hole(
-    whole: list[Interval], holes: list[Interval]
-) -> None:
+def test_subtracting_leaves_the_instants_that_are_in_no_hole(whole: list[Interval], holes: list[Interval]) -> None:
     left = subtract(whole, holes)
     assert points(left) == points(whole) - points(holes)
     assert coalesce(left) == left

@@ -57,9 +57,7 @@ def answers(work: dict[str, Any]) -> list[list[list[Any]]]:
     return [answer(query, people, rooms, search) for search in work["searches"]]
 
 
-def answer(
-    query: SlotQuery, people: list[Calendar], rooms: list[Calendar], search: dict[str, Any]
-) -> list[list[Any]]:
+def answer(query: SlotQuery, people: list[Calendar], rooms: list[Calendar], search: dict[str, Any]) -> list[list[Any]]:
     if search["rooms"] == []:
         # The workload means "needs a room, and there is none"; the API reads an empty list as "no room".
         return []

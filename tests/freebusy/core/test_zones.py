@@ -28,9 +28,7 @@ def rule(month: int, nth: int, at: str = "02:00:00.0000000", **more: int) -> wir
 
 
 PACIFIC = wire.TimeZone("Customized Time Zone", 480, rule(11, 1), rule(3, 2, daylight_bias=-60))
-SYDNEY = wire.TimeZone(
-    "Customized Time Zone", -600, rule(4, 1, "03:00:00.0000000"), rule(10, 1, daylight_bias=-60)
-)
+SYDNEY = wire.TimeZone("Customized Time Zone", -600, rule(4, 1, "03:00:00.0000000"), rule(10, 1, daylight_bias=-60))
 BERLIN = wire.TimeZone(None, -60, rule(10, 5, "03:00:00"), rule(3, 5, daylight_bias=-60))
 LORD_HOWE = wire.TimeZone(None, -630, rule(4, 1), rule(10, 1, daylight_bias=-30))
 SAME_AS = [
@@ -138,9 +136,7 @@ def test_a_custom_zone_reads_every_wall_time_around_its_changes_alike(
             timedelta(0),
         ),
         (
-            wire.TimeZone(
-                bias=0, standard_offset=rule(11, 1, "25:00"), daylight_offset=rule(3, 1, daylight_bias=-60)
-            ),
+            wire.TimeZone(bias=0, standard_offset=rule(11, 1, "25:00"), daylight_offset=rule(3, 1, daylight_bias=-60)),
             timedelta(0),
         ),
     ],
