@@ -30,3 +30,4 @@ class PathOnlyLogger(Logger):  # type: ignore[misc]
 
 
 logger_class = PathOnlyLogger
+control_socket_disable = True  # nobody manages it that way, and a read-only home could not hold it

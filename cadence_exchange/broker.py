@@ -13,7 +13,6 @@ from uuid import uuid4
 
 import kombu.transport
 from kombu.transport import filesystem
-from kombu.utils.encoding import str_to_bytes
 from kombu.utils.json import dumps
 
 ALIAS = "embedded"
@@ -22,12 +21,12 @@ ALIAS = "embedded"
 class Channel(filesystem.Channel):
     """Writes under a hidden name, then renames."""
 
-    def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:
+    def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:  # type: ignore[override]  # as its parent
         # Nanoseconds of the wall clock keep the order over a reboot; the stock name uses the monotonic clock.
         name = f"{time_ns()}_{uuid4()}.{queue}.msg"
         folder = Path(self.data_folder_out)
         part = folder / f".{name}.part"
-        part.write_bytes(str_to_bytes(dumps(payload)))
+        part.write_text(dumps(payload), encoding="utf-8")  # type: ignore[no-untyped-call]
         part.replace(folder / name)
 
 

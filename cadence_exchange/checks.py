@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register, run_checks
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register, run_checks
 
 from cadence_exchange.env import PROBLEMS
 
@@ -30,7 +31,7 @@ def microsoft_registration_is_complete(**_: Any) -> list[CheckMessage]:
     if bool(settings.MICROSOFT_CLIENT_ID) == has_credential:
         return []
     return [
-        Warning(
+        checks.Warning(
             "The Microsoft app registration is incomplete: nobody can connect a calendar.",
             hint="Set MICROSOFT_CLIENT_ID together with MICROSOFT_CLIENT_SECRET or MICROSOFT_CLIENT_CERTIFICATE.",
             id="cadence.W001",
@@ -43,7 +44,7 @@ def public_address_is_https(**_: Any) -> list[CheckMessage]:
     """cadence.W002: codes and session cookies must not travel in clear."""
     if settings.PUBLIC_HTTPS:
         return []
-    return [Warning("PUBLIC_URL is not https.", hint="Set PUBLIC_URL=https://…", id="cadence.W002")]
+    return [checks.Warning("PUBLIC_URL is not https.", hint="Set PUBLIC_URL=https://…", id="cadence.W002")]
 
 
 def refuse_to_start_when_misconfigured() -> None:

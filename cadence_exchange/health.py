@@ -61,7 +61,15 @@ def readiness() -> HttpResponse:
 def _part(name: str, check: Callable[[], str], *, needed: bool = True) -> Part:
     try:
         return Part(name, True, check(), needed)
-    except (DatabaseError, RedisError, OSError, KombuError, CeleryError, keys.KeyProblem, LookupError) as error:
+    except (
+        DatabaseError,
+        RedisError,
+        OSError,
+        KombuError,
+        CeleryError,
+        keys.KeyProblem,
+        LookupError,
+    ) as error:
         # The type says enough to an operator; a message could hold an address with a password.
         log.warning("not ready", extra={"part": name, "error": type(error).__name__})
         return Part(name, False, type(error).__name__, needed)

@@ -9,7 +9,13 @@ from datetime import UTC, datetime
 
 from tenants.correlation import current_request_id
 
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "request_id", "request", "taskName"}
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
+    "message",
+    "asctime",
+    "request_id",
+    "request",
+    "taskName",
+}
 _CONSENT_KEY = re.compile(r"(/connect/)(?!callback/)[^/?\s\"']+")
 
 

@@ -1,8 +1,9 @@
-"""Every failure of the API in one shape: RFC 9457 `application/problem+json` with the contract's closed list of codes."""
+"""Every failure of the API in one shape: RFC 9457 `application/problem+json` with a closed list of codes."""
 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -71,10 +72,10 @@ def _of_framework(error: exceptions.APIException) -> Response:
         (error.status_code, "invalid_request"),
     )
     headers = {}
-    if getattr(error, "auth_header", None):
-        headers["WWW-Authenticate"] = error.auth_header
-    if isinstance(error, exceptions.Throttled) and error.wait is not None:
-        headers["Retry-After"] = str(max(int(error.wait + 0.999), 1))
+    if challenge := getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = challenge
+    if wait := getattr(error, "wait", None):
+        headers["Retry-After"] = str(max(math.ceil(wait), 1))
     if isinstance(error, exceptions.ValidationError):
         errors = list(_field_errors(error.get_full_details(), ""))
         detail = "; ".join(f"{item['field'] or 'body'}: {item['message']}" for item in errors[:5])

@@ -95,7 +95,11 @@ EMBEDDED = ON_SQLITE and not REDIS_URL
 COORDINATION_FILE = DATA_DIR / "coordination.sqlite3"
 CACHES: dict[str, dict[str, Any]] = {
     "default": (
-        {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "cadence"}
+        {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": REDIS_URL,
+            "KEY_PREFIX": "cadence",
+        }
         if REDIS_URL
         else {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cadence_cache"}
     )
@@ -132,7 +136,9 @@ MICROSOFT_CLIENT_ID = env_text("MICROSOFT_CLIENT_ID")
 MICROSOFT_CLIENT_SECRET = env_secret("MICROSOFT_CLIENT_SECRET")
 MICROSOFT_CLIENT_CERTIFICATE = env_file("MICROSOFT_CLIENT_CERTIFICATE")
 MICROSOFT_CALENDAR_SCOPE = env_choice(
-    "MICROSOFT_CALENDAR_SCOPE", "Calendars.Read", ("Calendars.Read", "Calendars.Read.Shared", "Calendars.ReadBasic")
+    "MICROSOFT_CALENDAR_SCOPE",
+    "Calendars.Read",
+    ("Calendars.Read", "Calendars.Read.Shared", "Calendars.ReadBasic"),
 )
 MICROSOFT_AUTHORITY_URL = env_url("MICROSOFT_AUTHORITY_URL", schemes=("https",))
 MICROSOFT_GRAPH_URL = env_url("MICROSOFT_GRAPH_URL", path=True)
@@ -290,6 +296,15 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {
+        "ConnectionStateEnum": "tenants.lifecycle.State",
+        "MailboxStateEnum": "freebusy.shapes.MAILBOX_STATES",
+        "BlockCodeEnum": "freebusy.shapes.BLOCK_CODES",
+        "WithheldCodeEnum": "freebusy.shapes.WITHHELD_CODES",
+        "MailboxProblemCodeEnum": "freebusy.shapes.PROBLEM_CODES",
+        "FreeBusyStatusEnum": "freebusy.core.schedule.FreeBusyStatus",
+        "DayEnum": "freebusy.serializers.DAYS",
+    },
 }
 
 # --- logs -------------------------------------------------------------------------------------------------------
@@ -301,6 +316,9 @@ LOGGING = {
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["context"]},
     },
-    "root": {"handlers": ["stderr"], "level": env_choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))},
+    "root": {
+        "handlers": ["stderr"],
+        "level": env_choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
+    },
     "loggers": {"django": {"handlers": [], "level": "NOTSET", "propagate": True}},
 }

@@ -37,7 +37,12 @@ def mailbox_json(
     include_ignored: bool,
 ) -> Json:
     """State, problem and blocks of one attendee or room."""
-    answer: Json = {"email": address, "state": _state(schedule), "as_of": moment(as_of, zone), "problem": None}
+    answer: Json = {
+        "email": address,
+        "state": _state(schedule),
+        "as_of": moment(as_of, zone),
+        "problem": None,
+    }
     answer["blocks"] = []
     if isinstance(schedule, Unreadable):
         answer["problem"] = problem_json(schedule)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 
 from freebusy.core.rules import TECHNICAL
@@ -11,6 +12,18 @@ from freebusy.serializers import AvailabilitySerializer, SlotsSerializer
 from freebusy.shapes import AvailabilityShape, ConnectionShape, ProblemShape, SlotsShape
 
 PROBLEM = "application/problem+json"
+
+
+class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # its registry is untyped
+    """How a key is sent; found by drf-spectacular because it exists."""
+
+    target_class = "tenants.authentication.ApiKeyAuthentication"
+    name = "ApiKey"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        """A bearer token made by `manage.py create_api_key` or in the admin."""
+        return {"type": "http", "scheme": "bearer", "description": "An API key of Event Cadence."}
+
 
 _PROBLEMS = {
     400: ("invalid_request", "A field is missing, wrong or unknown; `errors` names each."),
@@ -54,7 +67,13 @@ _BLOCK = {
     "code": "OUTLOOK_BUSY",
     "label": "Outlook Event",
 }
-_ROOM = {"email": "room1@contoso.example", "state": "known", "as_of": _AS_OF, "problem": None, "blocks": []}
+_ROOM: dict[str, Any] = {
+    "email": "room1@contoso.example",
+    "state": "known",
+    "as_of": _AS_OF,
+    "problem": None,
+    "blocks": [],
+}
 
 connection = extend_schema(
     operation_id="connection",
@@ -126,7 +145,11 @@ slots = extend_schema(
             {
                 **_QUESTION,
                 "duration_minutes": 30,
-                "working_hours": {"days": ["mon", "tue", "wed", "thu", "fri"], "start": "09:00", "end": "17:00"},
+                "working_hours": {
+                    "days": ["mon", "tue", "wed", "thu", "fri"],
+                    "start": "09:00",
+                    "end": "17:00",
+                },
                 "limit": 1,
             },
             request_only=True,

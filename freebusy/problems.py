@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from rest_framework.exceptions import APIException
@@ -18,7 +19,11 @@ class Problem(APIException):
     code = ""
 
     def __init__(
-        self, detail: str, *, members: Mapping[str, object] | None = None, headers: Mapping[str, str] | None = None
+        self,
+        detail: str,
+        *,
+        members: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail, self.code)
         self.members = members or {}
@@ -46,5 +51,5 @@ class MicrosoftUnavailable(Problem):
     code = "microsoft_unavailable"
 
     def __init__(self, detail: str, retry_after: float | None = None) -> None:
-        seconds = max(int((retry_after or RETRY_AFTER_SECONDS) + 0.999), 1)
+        seconds = max(math.ceil(retry_after or RETRY_AFTER_SECONDS), 1)
         super().__init__(detail, headers={"Retry-After": str(seconds)})

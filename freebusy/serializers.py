@@ -28,7 +28,7 @@ class AttendeeSerializer(StrictSerializer):
     """A person to look at."""
 
     email = AddressField()
-    required = StrictBoolean(default=True, help_text="Whether a conflict of this person withholds a slot.")
+    required = StrictBoolean(default=True, help_text="Whether a conflict of this person withholds a slot.")  # type: ignore[assignment]  # a field name, not DRF's own member
 
 
 class WindowSerializer(StrictSerializer):

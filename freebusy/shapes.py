@@ -13,9 +13,9 @@ from tenants.health import Health, Outcome
 from tenants.lifecycle import State
 from tenants.models import Mode
 
-_CONFLICT_CODES = [code.value for code in Code if code not in (Code.ROOM, Code.UNKNOWN_REQUIRED)]
-_WITHHELD_CODES = [code.value for code in Code if not code.value.startswith("IGNORED_")]
-_STATES = ("known", "unknown", "external")
+BLOCK_CODES = [code.value for code in Code if code not in (Code.ROOM, Code.UNKNOWN_REQUIRED)]
+WITHHELD_CODES = [code.value for code in Code if not code.value.startswith("IGNORED_")]
+MAILBOX_STATES = ("known", "unknown", "external")
 PROBLEM_CODES = (
     "not_found",
     "too_many_entries",
@@ -98,8 +98,8 @@ class BlockShape(Shape):
     end = serializers.DateTimeField()
     status = serializers.ChoiceField([status.value for status in FreeBusyStatus])
     conflict = serializers.BooleanField()
-    code = serializers.ChoiceField(_CONFLICT_CODES)
-    label = serializers.CharField()
+    code = serializers.ChoiceField(BLOCK_CODES)
+    label = serializers.CharField()  # type: ignore[assignment]  # a field name, not DRF's own member
 
 
 class HoursShape(Shape):
@@ -115,7 +115,7 @@ class RoomShape(Shape):
     """One room."""
 
     email = serializers.CharField()
-    state = serializers.ChoiceField(_STATES)
+    state = serializers.ChoiceField(MAILBOX_STATES)
     as_of = serializers.DateTimeField(allow_null=True)
     problem = MailboxProblemShape(allow_null=True)
     blocks = BlockShape(many=True)
@@ -124,7 +124,7 @@ class RoomShape(Shape):
 class AttendeeShape(RoomShape):
     """One person."""
 
-    required = serializers.BooleanField()
+    required = serializers.BooleanField()  # type: ignore[assignment]  # a field name, not DRF's own member
     working_hours = HoursShape(allow_null=True)
 
 
@@ -170,7 +170,7 @@ class WithheldShape(Shape):
 class BlockedByShape(Shape):
     """One reason against a candidate."""
 
-    code = serializers.ChoiceField(_WITHHELD_CODES)
+    code = serializers.ChoiceField(WITHHELD_CODES)
     emails = serializers.ListField(child=serializers.CharField())
 
 
@@ -210,7 +210,7 @@ class ProblemShape(Shape):
     status = serializers.IntegerField()
     code = serializers.CharField()
     detail = serializers.CharField()
-    errors = FieldErrorShape(many=True)
+    errors = FieldErrorShape(many=True)  # type: ignore[assignment]  # a field name, not DRF's own member
     consent_url = serializers.URLField(required=False, help_text="With `not_connected`.")
     state = serializers.CharField(required=False, help_text="With `not_connected`.")
     request_id = serializers.CharField(required=False, help_text="With `internal_error`.")

@@ -23,7 +23,12 @@ from tenants.models import Account, ApiKey, Connection
 
 
 class AccountView(APIView):
-    """A view on one of the key's accounts."""
+    """A view on one of the key's accounts; what it says is of this moment, so nobody may keep it."""
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        answer["Cache-Control"] = "no-store"
+        return answer
 
     def account(self, slug: str) -> Account:
         """The account with its connection and token in one query; 404 when the key may not see it."""
@@ -52,9 +57,7 @@ class AvailabilityView(AccountView):
         account = self.account(slug)
         data = _valid(AvailabilitySerializer(data=request.data))
         question = Question.of(account, data)
-        return Response(
-            questions.availability(question, include_ignored=data["include_ignored"], deadline=deadline)
-        )
+        return Response(questions.availability(question, include_ignored=data["include_ignored"], deadline=deadline))
 
 
 class SlotsView(AccountView):

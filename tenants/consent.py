@@ -200,9 +200,7 @@ def _move(connection: Connection, event: Event) -> None:
             row.save(update_fields=["state", "state_changed_at"])
 
 
-def _enable(
-    attempt: ConsentAttempt, claims: IdClaims, tokens: TokenSet, proof: Proof, visitor: Visitor
-) -> Connection:
+def _enable(attempt: ConsentAttempt, claims: IdClaims, tokens: TokenSet, proof: Proof, visitor: Visitor) -> Connection:
     """Tokens, row, check and audit entry in one transaction; ids, settings, keys and history stay as they were."""
     now = timezone.now()
     account = attempt.account

@@ -54,7 +54,9 @@ def rotate() -> Iterator[Rotation]:
     for model in ENCRYPTED_MODELS:
         for column in [field.name for field in model._meta.fields if isinstance(field, EncryptedTextField)]:
             last = 0
-            while batch := list(_raw(model, column).filter(pk__gt=last).order_by("pk").values_list("pk", "raw")[:BATCH]):
+            while batch := list(
+                _raw(model, column).filter(pk__gt=last).order_by("pk").values_list("pk", "raw")[:BATCH]
+            ):
                 rewritten += sum(_renew(model, column, pk, bytes(raw), newest) for pk, raw in batch)
                 rows += len(batch)
                 last = batch[-1][0]

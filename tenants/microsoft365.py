@@ -58,6 +58,4 @@ def _session(ca_bundle: str) -> requests.Session:
 
 def graph_for(account: Account, reader_key: str) -> GraphClient:
     """A client that keeps to the four calls in flight that Microsoft allows one reader (tenant and oid)."""
-    return GraphClient(
-        graph_url(account), _session(settings.MICROSOFT_CA_BUNDLE), gate=ReaderGate(reader_key)
-    )
+    return GraphClient(graph_url(account), _session(settings.MICROSOFT_CA_BUNDLE), gate=ReaderGate(reader_key))

@@ -63,7 +63,9 @@ class Account(models.Model):
     """A customer account of Event Cadence."""
 
     slug = models.SlugField(
-        max_length=50, unique=True, validators=[RegexValidator(r"^[a-z0-9][a-z0-9-]*$", "Lower case, digits, hyphens.")]
+        max_length=50,
+        unique=True,
+        validators=[RegexValidator(r"^[a-z0-9][a-z0-9-]*$", "Lower case, digits, hyphens.")],
     )
     name = models.CharField(max_length=200)
     domains = models.JSONField(default=list, validators=[validate_domains], help_text='E-mail domains, ["contoso.com"]')
@@ -187,7 +189,9 @@ class AuditEntry(models.Model):
     """Who did what to which account, when, from where. Details never hold a secret."""
 
     at = models.DateTimeField(default=timezone.now, db_index=True)
-    account = models.ForeignKey(Account, on_delete=models.DO_NOTHING, related_name="audit", db_constraint=False, null=True)
+    account = models.ForeignKey(
+        Account, on_delete=models.DO_NOTHING, related_name="audit", db_constraint=False, null=True
+    )
     account_slug = models.CharField(max_length=50, blank=True)
     action = models.CharField(max_length=40, db_index=True)
     outcome = models.CharField(max_length=64)

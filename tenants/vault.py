@@ -142,7 +142,9 @@ def _refresh_claimed(connection: Connection, record: TokenRecord, deadline: Dead
         if isinstance(error, ConsentRequired):
             mark_lost(connection, error, record.version)
         elif usable and _usable(record):
-            return _secret(record.access_token)  # the old token still lives: Entra's trouble need not become the customer's
+            return _secret(
+                record.access_token
+            )  # the old token still lives: Entra's trouble need not become the customer's
         raise
     now = timezone.now()
     stored = TokenRecord.objects.filter(pk=record.pk, version=record.version).update(

@@ -53,9 +53,7 @@ def verify(account: Account, claims: IdClaims, tokens: TokenSet, deadline: Deadl
     )
     raise_for_mailbox(report, claims.upn)
     call = report.calls[-1]
-    return Proof(
-        claims.upn, start, start + WINDOW, timezone.now(), call.latency_ms, call.status or 0, call.request_id
-    )
+    return Proof(claims.upn, start, start + WINDOW, timezone.now(), call.latency_ms, call.status or 0, call.request_id)
 
 
 def raise_for_mailbox(report: ScheduleReport, mailbox: str) -> None:

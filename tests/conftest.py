@@ -1,1 +1,77 @@
-"""What all tests share."""
+"""What all tests share: a simulated Microsoft 365 behind `requests`, and the cast of accounts and keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from sandbox import Sandbox
+from sandbox.browser import sign_in
+from sandbox.intercept import AUTHORITY, GRAPH, intercepted
+from sandbox.options import CLIENT_ID, CLIENT_SECRET
+from tests.factories import Api, make_account, make_api_key
+
+READER = "cadence-service@contoso.example"
+
+
+@pytest.fixture(autouse=True)
+def _own_coordination_file(settings: Any, tmp_path: Path) -> None:
+    """Limits are shared by all processes of an installation, but not by tests."""
+    settings.COORDINATION_FILE = tmp_path / "coordination.sqlite3"
+
+
+@pytest.fixture
+def microsoft(settings: Any) -> Iterator[Sandbox]:
+    """Entra ID and Graph for the product under test; the sandbox's own behaviour, without a socket."""
+    settings.PUBLIC_URL = "http://localhost:8000"
+    settings.ALLOWED_HOSTS = ["*"]
+    settings.MICROSOFT_CLIENT_ID = CLIENT_ID
+    settings.MICROSOFT_CLIENT_SECRET = CLIENT_SECRET
+    settings.MICROSOFT_CLIENT_CERTIFICATE = ""
+    settings.MICROSOFT_AUTHORITY_URL = AUTHORITY
+    settings.MICROSOFT_GRAPH_URL = GRAPH
+    settings.MICROSOFT_CA_BUNDLE = ""
+    sandbox = Sandbox()
+    with intercepted(sandbox):
+        yield sandbox
+
+
+@pytest.fixture
+def consent(microsoft: Sandbox) -> Callable[..., Any]:
+    """Walks an account's consent pages as a browser would; returns the page at the end."""
+
+    def walk(
+        account: Any,
+        upn: str = READER,
+        *,
+        mode: str = "service_account",
+        browser: Client | None = None,
+        accept: bool = True,
+        admin_tick: bool = False,
+    ) -> Any:
+        browser = browser or Client()
+        answer = browser.post(f"/connect/{account.consent_key}/", {"mode": mode})
+        assert answer.status_code == 302, answer.content
+        back = sign_in(answer["Location"], upn, consent=accept, admin_tick=admin_tick)
+        return browser.get(back.removeprefix("http://localhost:8000"))
+
+    return walk
+
+
+@pytest.fixture
+def contoso(db: None, consent: Callable[..., Any]) -> Any:
+    """An account connected through the pages."""
+    account = make_account("contoso")
+    assert consent(account).status_code == 200
+    account.refresh_from_db()
+    return account
+
+
+@pytest.fixture
+def api(contoso: Any) -> Api:
+    """The API as contoso's own key sees it."""
+    return Api(make_api_key(contoso))

@@ -10,7 +10,7 @@ from django.db import transaction
 from tenants import audit
 from tenants.authentication import new_key
 from tenants.management.json_command import JsonCommand, account_named
-from tenants.models import ApiKey
+from tenants.models import Account, ApiKey
 
 
 class Command(JsonCommand):
@@ -32,10 +32,11 @@ class Command(JsonCommand):
             all_accounts=options["all_accounts"],
         )
         row.full_clean()
+        nobody: list[Account | None] = [None]  # a key for all accounts is no single account's event
         with transaction.atomic():
             row.save()
             row.accounts.set(accounts)
-            for account in accounts or [None]:
+            for account in [*accounts] or nobody:
                 audit.record(account, "api_key_created", "ok", actor="command line", prefix=made.prefix)
         slugs = ["*"] if row.all_accounts else [account.slug for account in accounts]
         return {"name": row.name, "prefix": row.prefix, "key": made.key.reveal(), "accounts": slugs}

@@ -1,0 +1,171 @@
+"""Connections as the machine left them, the reason of a loss in words, and the one decision left to superusers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from microsoft.reasons import reason
+from tenants import audit
+from tenants.admin.confirm import Question, Row, ask_first, confirmed
+from tenants.admin.parts import ReadOnlyAdmin, badge, freshness_limit, health_badge, who
+from tenants.admin.typed import ModelAdmin
+from tenants.health import Health
+from tenants.models import Connection
+
+
+class HealthFilter(admin.SimpleListFilter):
+    """Filters by the health that is shown: one that nobody checked lately counts as unknown."""
+
+    title = "health"
+    parameter_name = "health"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
+        return [(health.value, health.value) for health in Health]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Connection]) -> QuerySet[Connection]:
+        if self.value() not in list(Health):
+            return queryset
+        now, stale_after = freshness_limit()
+        stale = Q(last_check_at=None) | Q(last_check_at__lt=now - stale_after)
+        if self.value() == Health.UNKNOWN:
+            return queryset.filter(stale | Q(health=Health.UNKNOWN.value))
+        return queryset.filter(~stale, health=self.value())
+
+
+@admin.register(Connection)
+class ConnectionAdmin(ReadOnlyAdmin[Connection]):
+    """Connections as the machine left them, with the reason of a loss in words."""
+
+    list_display = [
+        "account",
+        "shown_state",
+        "shown_health",
+        "mode",
+        "reader",
+        "last_check_at",
+        "reason_code",
+        "refused_tenant_id",
+    ]
+    list_select_related = ["account"]
+    list_filter = ["state", HealthFilter, "mode"]
+    search_fields = ["account__slug", "account__name", "reader", "tenant_id", "refused_tenant_id"]
+    actions = ["allow_refused_tenant"]
+    fieldsets = [
+        (
+            None,
+            {
+                "fields": [
+                    "account",
+                    "shown_state",
+                    "state_changed_at",
+                    "mode",
+                    "connected_at",
+                    "reason_in_words",
+                    "reason_at",
+                ]
+            },
+        ),
+        (
+            "Microsoft 365",
+            {
+                "fields": [
+                    "tenant_id",
+                    "reader",
+                    "reader_oid",
+                    "scopes",
+                    "extra_scopes",
+                    "refused_tenant_id",
+                    "allowed_tenant_id",
+                ]
+            },
+        ),
+        (
+            "Health",
+            {
+                "fields": [
+                    "shown_health",
+                    "health_since",
+                    "bad_in_a_row",
+                    "last_check_at",
+                    "last_check_outcome",
+                    "last_check_latency_ms",
+                    "last_check_code",
+                    "probe_due_at",
+                ]
+            },
+        ),
+    ]
+
+    def has_superuser_permission(self, request: HttpRequest) -> bool:
+        """What `permissions=["superuser"]` of an action asks for."""
+        return request.user.is_active and bool(getattr(request.user, "is_superuser", False))
+
+    @admin.display(description="State", ordering="state")
+    def shown_state(self, connection: Connection) -> SafeString:
+        return badge(connection.state)
+
+    @admin.display(description="Health", ordering="health")
+    def shown_health(self, connection: Connection) -> SafeString:
+        return health_badge(connection)
+
+    @admin.display(description="Reason", empty_value="–")
+    def reason_in_words(self, connection: Connection) -> str | SafeString:
+        if not connection.reason_code:
+            return ""
+        why = reason(connection.reason_code)
+        return format_html(
+            '<div class="reason"><p><strong>{}</strong> ({})</p><p>{}</p><p>{}</p></div>',
+            why.title,
+            why.code,
+            why.cause,
+            why.support,
+        )
+
+    @admin.action(
+        description="Allow the switch to the Microsoft 365 organisation that was refused last",
+        permissions=["superuser"],
+    )
+    def allow_refused_tenant(self, request: HttpRequest, queryset: QuerySet[Connection]) -> HttpResponse | None:
+        refused = list(queryset.exclude(refused_tenant_id="").select_related("account"))
+        if not refused:
+            self.message_user(request, "No other organisation was refused there.", messages.WARNING)
+            return None
+        question = Question(
+            "allow_refused_tenant",
+            "Allow the switch to another organisation?",
+            "The next sign-in from exactly this tenant will replace the present connection. "
+            "Make sure that the customer really moves.",
+            "Allow the switch",
+        )
+        rows = [
+            Row(c.pk, f"{c.account}: from {c.tenant_id} to {c.refused_tenant_id}", f"{c.pk}:{c.refused_tenant_id}")
+            for c in refused
+        ]
+        if page := ask_first(self, request, question, rows):
+            return page
+        for connection in refused:
+            self._allow(request, connection)
+        return None
+
+    def _allow(self, request: HttpRequest, connection: Connection) -> None:
+        tenant = connection.refused_tenant_id
+        same = Connection.objects.filter(pk=connection.pk, refused_tenant_id=tenant)
+        if not confirmed(request, f"{connection.pk}:{tenant}") or not same.update(allowed_tenant_id=tenant):
+            text = f"{connection.account}: another tenant was refused in the meantime; please look again."
+            self.message_user(request, text, messages.ERROR)
+            return
+        audit.record(
+            connection.account,
+            "tenant_switch_allowed",
+            "ok",
+            **who(request),
+            tenant_id=tenant,
+            previous_tenant_id=connection.tenant_id,
+        )
+        self.message_user(request, f"{connection.account} may now connect from {tenant}.", messages.SUCCESS)
