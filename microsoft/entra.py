@@ -187,9 +187,7 @@ class Entra:
                 azure_region=False,  # nor may MSAL_FORCE_REGION in the environment send us elsewhere
             )
         except (ValueError, TypeError):
-            raise Misconfigured(
-                "misconfigured", "authority address or client credential is unusable"
-            ) from None
+            raise Misconfigured("misconfigured", "authority address or client credential is unusable") from None
 
 
 @lru_cache(maxsize=16)

@@ -54,9 +54,7 @@ class EntraDoor:
         finally:
             _deadline.reset(token)
 
-    def get(
-        self, url: str, params: Any = None, headers: Mapping[str, str] | None = None, **_: Any
-    ) -> MsalResponse:
+    def get(self, url: str, params: Any = None, headers: Mapping[str, str] | None = None, **_: Any) -> MsalResponse:
         """The discovery document, the only thing MSAL gets for us."""
         answer = self._exchange("GET", url, params=params, headers=headers, body=None)
         document = _good(answer)
@@ -93,18 +91,14 @@ class EntraDoor:
     ) -> Answer:
         if params:
             url = f"{url}{'&' if '?' in url else '?'}{urlencode(params)}"
-        return exchange(
-            self._session, method, url, headers=headers or {}, body=body, deadline=_deadline.get()
-        )
+        return exchange(self._session, method, url, headers=headers or {}, body=body, deadline=_deadline.get())
 
 
 def _good(answer: Answer) -> dict[str, Any]:
     """The JSON object of a 200; raises the error that anything else stands for."""
     wait = retry_after_seconds(answer.headers.get("Retry-After"))
     if answer.status == 429:
-        raise Throttled(
-            "throttled", "Entra ID: HTTP 429", retry_after=_DEFAULT_RETRY_AFTER if wait is None else wait
-        )
+        raise Throttled("throttled", "Entra ID: HTTP 429", retry_after=_DEFAULT_RETRY_AFTER if wait is None else wait)
     if answer.status >= 500:
         raise Unavailable("microsoft_unavailable", f"Entra ID: HTTP {answer.status}", retry_after=wait)
     try:
@@ -127,6 +121,4 @@ def refusal(body: Mapping[str, object]) -> IntegrationError:
     numbers = aadsts_codes(str(body.get("error_description") or ""))
     trace = str(body.get("trace_id") or "")
     detail = " ".join(word for word in (*words, *numbers) if _WORD.fullmatch(word))
-    return error_for(
-        from_token_error(body), f"Entra ID: {detail}", request_id=trace if _WORD.fullmatch(trace) else ""
-    )
+    return error_for(from_token_error(body), f"Entra ID: {detail}", request_id=trace if _WORD.fullmatch(trace) else "")

@@ -130,7 +130,7 @@ class Run:
         """Hands over as many calls as may start now."""
         now = self._deadline.clock()
         while (
-            self._token and not self.error and self._in_flight < MAX_IN_FLIGHT and now >= self._paused_until
+            self._token is not None and not self.error and self._in_flight < MAX_IN_FLIGHT and now >= self._paused_until
         ):
             due = next((waiting for waiting in self._waiting if waiting.ready_at <= now), None)
             if due is None:
@@ -170,9 +170,7 @@ class Run:
         self._record(result, verdict)
         if verdict.next is Next.NEW_TOKEN:
             request_id = self.records[-1].request_id
-            self.error = self.error or TokenRejected(
-                verdict.code, claims=verdict.claims, request_id=request_id
-            )
+            self.error = self.error or TokenRejected(verdict.code, claims=verdict.claims, request_id=request_id)
             return
         self._open.discard(attempt.call)
         if verdict.next is Next.SPLIT and len(attempt.call.mailboxes) > 1:

@@ -72,9 +72,7 @@ def check_claims(
         raise _invalid("exp")
     if "nbf" in claims and (not_before is None or not_before > now + LEEWAY_SECONDS):
         raise _invalid("nbf")
-    if not hmac.compare_digest(
-        _text(claims, "nonce").encode(), hashlib.sha256(nonce.encode()).hexdigest().encode()
-    ):
+    if not hmac.compare_digest(_text(claims, "nonce").encode(), hashlib.sha256(nonce.encode()).hexdigest().encode()):
         raise _invalid("nonce")
     return IdClaims(
         tenant_id=tenant_id.lower(),

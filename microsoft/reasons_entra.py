@@ -138,13 +138,11 @@ _PROOF: list[Reason] = [
         _A,
         Actor.CUSTOMER_ADMIN,
         title="A Conditional Access policy blocks the access",
-        cause="A policy of your organisation blocks this account, our network address or asks for a "
-        "managed device.",
+        cause="A policy of your organisation blocks this account, our network address or asks for a managed device.",
         what_to_do="In Entra ID > Sign-in logs, open the failed sign-in of the account to see the policy; "
         "exclude the account or allow the app and our network addresses. Then sign in by the "
         "consent link.",
-        support="Give the customer our egress addresses. Retrying does not help before the policy is "
-        "changed.",
+        support="Give the customer our egress addresses. Retrying does not help before the policy is changed.",
     ),
     *rows(
         _codes(50057, 50034, 51004),
@@ -190,8 +188,7 @@ _PROOF: list[Reason] = [
         Actor.PERSON,
         title="The account belongs to another organisation",
         cause="The account that signed in is a guest or of another tenant.",
-        what_to_do="Sign out at Microsoft, open the consent link and choose a work account of your own "
-        "organisation.",
+        what_to_do="Sign out at Microsoft, open the consent link and choose a work account of your own organisation.",
         support="Often a browser with several accounts. A private window helps.",
     ),
     *rows(
@@ -261,8 +258,7 @@ _APP: list[Reason] = [
         title="Our app is disabled at Microsoft",
         cause="Microsoft or an administrator of Cadence has disabled the app.",
         what_to_do="Nothing. Cadence has to repair this.",
-        support="Every customer is affected. See the app in Entra ID, and Microsoft's notices to the "
-        "publisher.",
+        support="Every customer is affected. See the app in Entra ID, and Microsoft's notices to the publisher.",
     ),
     *rows(
         _codes(50011),
@@ -298,8 +294,7 @@ _APP: list[Reason] = [
         title="Microsoft saw the same request in a loop",
         cause="Our service repeated one request too often.",
         what_to_do="Nothing. Please tell Cadence support the code shown here.",
-        support="A fault in our code: look for a refresh that repeats. It ends after some minutes of "
-        "silence.",
+        support="A fault in our code: look for a refresh that repeats. It ends after some minutes of silence.",
     ),
     *rows(
         _codes(90033, 90012, 90024, 90006, 50033),

@@ -52,8 +52,7 @@ _REQUEST: list[Reason] = [
         Actor.MICROSOFT,
         title="Microsoft Graph did not find the calendar",
         cause="Seen now and then for mailboxes that exist; usually passes.",
-        what_to_do="Nothing, unless it lasts for more than a day: then check that the account's mailbox "
-        "still exists.",
+        what_to_do="Nothing, unless it lasts for more than a day: then check that the account's mailbox still exists.",
         support="One retry is made. If it lasts, ask the customer about the reader's licence.",
         retry_once=True,
     ),
@@ -71,8 +70,7 @@ _REQUEST: list[Reason] = [
         _O,
         Actor.CADENCE,
         title="Microsoft Graph does not accept the form of our request",
-        cause="The question went beyond a limit of Microsoft's: number of mailboxes, window, interval "
-        "or time zone.",
+        cause="The question went beyond a limit of Microsoft's: number of mailboxes, window, interval or time zone.",
         what_to_do="Nothing. Please tell Cadence support the code shown here.",
         support="A fault in our splitting of requests, or a limit that Microsoft has changed.",
     ),

@@ -20,8 +20,7 @@ _SIGN_IN: list[Reason] = [
         title="The permissions were declined",
         cause="The person at the Microsoft page chose Cancel or declined the permissions.",
         what_to_do="Open the consent link again and choose Accept. Nothing was stored.",
-        support="No action. If it repeats, ask whether a colleague with administrator rights should sign "
-        "in instead.",
+        support="No action. If it repeats, ask whether a colleague with administrator rights should sign in instead.",
     ),
     *rows(
         ["approval_needed"],
@@ -32,16 +31,14 @@ _SIGN_IN: list[Reason] = [
         what_to_do="Send the approval link from the consent page to a Cloud Application Administrator. After "
         "the approval, open the consent link again and sign in with the account that shall be "
         "used.",
-        support="Approval by an administrator alone gives no connection: somebody must sign in once more "
-        "afterwards.",
+        support="Approval by an administrator alone gives no connection: somebody must sign in once more afterwards.",
     ),
     *rows(
         ["personal_account"],
         _C,
         Actor.PERSON,
         title="A personal Microsoft account cannot be used",
-        cause="The account that signed in is a private one (outlook.com, hotmail.com, …), not a work "
-        "account.",
+        cause="The account that signed in is a private one (outlook.com, hotmail.com, …), not a work account.",
         what_to_do="Open the consent link again and choose a work account of your organisation.",
         support="Microsoft does not offer free/busy for personal accounts. No setting changes that.",
     ),
@@ -73,10 +70,8 @@ _SIGN_IN: list[Reason] = [
         Actor.PERSON,
         title="Lasting access was not granted",
         cause="Microsoft sent no refresh token, so the connection would end within the hour.",
-        what_to_do="Open the consent link again and accept 'Maintain access to data you have given it access "
-        "to'.",
-        support="Check that the registration is a web application and that offline_access is not blocked "
-        "by policy.",
+        what_to_do="Open the consent link again and accept 'Maintain access to data you have given it access to'.",
+        support="Check that the registration is a web application and that offline_access is not blocked by policy.",
     ),
     *rows(
         ["mailbox_missing"],
@@ -86,8 +81,7 @@ _SIGN_IN: list[Reason] = [
         cause="The account that signed in has no licence with a mailbox, or its mailbox is not in the cloud.",
         what_to_do="Sign in with an account that has an Exchange Online mailbox, or assign a licence to this "
         "one and try again once the mailbox exists.",
-        support="Typical for administrator accounts. Suggest a dedicated service account with the "
-        "smallest licence.",
+        support="Typical for administrator accounts. Suggest a dedicated service account with the smallest licence.",
     ),
     *rows(
         ["disconnected"],
@@ -105,8 +99,7 @@ _SIGN_IN: list[Reason] = [
         title="Microsoft asks for a new sign-in",
         cause="The stored permission is no longer accepted by Microsoft.",
         what_to_do="Open the consent link and sign in again with the same account.",
-        support="Settings, keys and history stay. The Entra sign-in logs of the customer name the exact "
-        "cause.",
+        support="Settings, keys and history stay. The Entra sign-in logs of the customer name the exact cause.",
     ),
 ]
 
@@ -130,7 +123,7 @@ _STATE: list[Reason] = [
         support="No action; the first delivery decided.",
     ),
     *rows(
-        ["state_unknown"],
+        ["state_unknown", "code_missing"],
         _C,
         Actor.PERSON,
         title="This sign-in was not started here",
@@ -154,8 +147,7 @@ _STATE: list[Reason] = [
         title="The proof of identity did not match",
         cause="The sign-in answer was not made for this request: wrong recipient, tenant, nonce or time.",
         what_to_do="Open the consent link and try once more. If it fails again, please tell Cadence support.",
-        support="The log line names the claim that failed. Check the server's clock first, then the "
-        "configured cloud.",
+        support="The log line names the claim that failed. Check the server's clock first, then the configured cloud.",
     ),
 ]
 
@@ -174,8 +166,7 @@ _OUTAGE: list[Reason] = [
         title="Microsoft does not answer at the moment",
         cause="Microsoft's service, or the network between us and it, gave no usable answer in time.",
         what_to_do="Nothing. We keep trying; the connection itself is intact.",
-        support="See https://status.cloud.microsoft and our own egress and proxy. Probes turn green by "
-        "themselves.",
+        support="See https://status.cloud.microsoft and our own egress and proxy. Probes turn green by themselves.",
     ),
     *rows(
         ["throttled"],
@@ -193,16 +184,14 @@ _OUTAGE: list[Reason] = [
         title="Microsoft does not accept our own credentials",
         cause="The client secret or certificate of the Cadence app was refused.",
         what_to_do="Nothing. Your consent is intact; Cadence has to repair this.",
-        support="Every customer is affected. Check MICROSOFT_CLIENT_ID and the secret or certificate in "
-        "Entra ID.",
+        support="Every customer is affected. Check MICROSOFT_CLIENT_ID and the secret or certificate in Entra ID.",
     ),
     *rows(
         ["misconfigured", "registration_missing"],
         _O,
         Actor.CADENCE,
         title="Our connection settings for Microsoft are wrong",
-        cause="The client id, the credential, the CA bundle or the authority address of this "
-        "installation is unusable.",
+        cause="The client id, the credential, the CA bundle or the authority address of this installation is unusable.",
         what_to_do="Nothing. Cadence has to repair this.",
         support="Check the MICROSOFT_… variables; the log line says which part failed.",
     ),
@@ -213,8 +202,7 @@ _OUTAGE: list[Reason] = [
         title="Microsoft does not accept the form of our request",
         cause="The request, a permission name or the app registration is wrong.",
         what_to_do="Nothing. Please tell Cadence support the code shown here.",
-        support="Check MICROSOFT_CALENDAR_SCOPE and the app registration (web platform, delegated "
-        "permissions).",
+        support="Check MICROSOFT_CALENDAR_SCOPE and the app registration (web platform, delegated permissions).",
     ),
     *rows(
         ["invalid_resource"],

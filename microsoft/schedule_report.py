@@ -96,9 +96,7 @@ def plain(code: str) -> str:
     return _PLAIN.sub("", code)[:64]
 
 
-def join(
-    outcomes: Mapping[ScheduleCall, CallOutcome], part_count: int
-) -> dict[str, MailboxSchedule | MailboxFailure]:
+def join(outcomes: Mapping[ScheduleCall, CallOutcome], part_count: int) -> dict[str, MailboxSchedule | MailboxFailure]:
     """Puts the parts of each mailbox together; a mailbox that failed in one part has failed."""
     found: dict[str, list[ScheduleInformation | MailboxFailure | None]] = {}
     for call, outcome in outcomes.items():

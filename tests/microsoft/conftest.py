@@ -90,6 +90,7 @@ Behaviour = Callable[[BaseHTTPRequestHandler, bytes], None]
 def serving(behave: Behaviour, *, context: Any = None) -> Iterator[Server]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
