@@ -31,12 +31,12 @@ class AccountAdmin(ModelAdmin[Account]):
     list_filter = ["connection__state", "policy", "cloud"]
     search_fields = ["slug", "name", "contact_email", "connection__reader", "domains_text"]
     actions = ["renew_consent_key", "disconnect_selected"]
-    readonly_fields = ["consent_link", "state", "health", "reader", "created_at"]
+    readonly_fields = ["consent_address", "state", "health", "reader", "created_at"]
     fieldsets = [
         (None, {"fields": ["slug", "name", "domains", "time_zone", "contact_email"]}),
         ("Microsoft 365", {"fields": ["cloud", "policy"]}),
     ]
-    _machine_fieldset = ("Connection", {"fields": ["consent_link", "state", "health", "reader", "created_at"]})
+    _machine_fieldset = ("Connection", {"fields": ["consent_address", "state", "health", "reader", "created_at"]})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
         # As text: a JSON column compares with the JSON form of what was typed, quotes included.
@@ -68,13 +68,11 @@ class AccountAdmin(ModelAdmin[Account]):
 
     @admin.display(description="Consent link")
     def consent_link(self, account: Account) -> SafeString:
-        return format_html(
-            '<span class="copy-link"><a href="{0}">open</a>'
-            '<button class="copy" type="button" hidden data-copy="{0}" aria-label="Copy the consent link of {1}">'
-            "Copy link</button></span>",
-            account.consent_url,
-            account.slug,
-        )
+        return _copyable(account, "open")
+
+    @admin.display(description="Consent link")
+    def consent_address(self, account: Account) -> SafeString:
+        return _copyable(account, account.consent_url)
 
     def save_model(self, request: HttpRequest, obj: Account, form: AccountForm, change: bool) -> None:
         super().save_model(request, obj, form, change)
@@ -113,3 +111,15 @@ class AccountAdmin(ModelAdmin[Account]):
             disconnect(account, why="disconnected in Cadence Admin", **who(request))
         self.message_user(request, f"Disconnected: {', '.join(map(str, queryset))}.", messages.SUCCESS)
         return None
+
+
+def _copyable(account: Account, text: str) -> SafeString:
+    """The link to the consent page; without JavaScript the button stays hidden."""
+    return format_html(
+        '<span class="copy-link"><a href="{0}">{1}</a>'
+        '<button class="copy" type="button" hidden data-copy="{0}" aria-label="Copy the consent link of {2}">'
+        "Copy link</button></span>",
+        account.consent_url,
+        text,
+        account.slug,
+    )

@@ -40,7 +40,9 @@ class AccountForm(ModelForm[Account]):
         help_text="One per line, for example contoso.com. Calendars of other domains are never asked for.",
     )
     time_zone = forms.ChoiceField(
-        choices=_zone_choices, initial="UTC", help_text="Judges all-day entries where a mailbox names no zone."
+        choices=_zone_choices,
+        initial="UTC",
+        help_text="Midnight to midnight here counts as a whole day, as in the mailbox's own zone.",
     )
 
     class Meta:
