@@ -18,7 +18,7 @@ import requests
 
 from microsoft.errors import IntegrationError, TokenRejected, may_pass
 from microsoft.graph_answer import Next, Verdict, broken, judge_answer
-from microsoft.http import Answer, Deadline, exchange
+from microsoft.http import Answer, Deadline, exchange, without_frames
 from microsoft.schedule_report import CallOutcome, CallRecord, MailboxFailure, failure, plain
 from microsoft.schedule_request import Part, ScheduleCall, request_body
 from microsoft.secret import Secret
@@ -242,6 +242,8 @@ class Run:
             with self._asking.gate.acquire(self._deadline):
                 began = self._deadline.clock()
                 answer = self._exchange(attempt, token)
+        except IntegrationError as error:
+            answer = without_frames(error)
         except BaseException as error:  # noqa: BLE001 - judged, or raised again, by the thread that waits for it
             answer = error
         return _Result(attempt, token, began, self._deadline.clock(), answer)

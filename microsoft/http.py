@@ -190,11 +190,16 @@ def within(deadline: Deadline, work: Callable[[], T]) -> T:
     except queue.Empty:
         raise Unavailable("timeout", "no answer in time") from None
     if isinstance(error, IntegrationError):
-        error.__context__ = None  # requests' own errors carry the request, and that carries the tokens
-        raise error.with_traceback(None)
+        raise without_frames(error)
     if error is not None:
         raise error
     return result  # type: ignore[return-value]  # None only when T allows it
+
+
+def without_frames(error: IntegrationError) -> IntegrationError:
+    """The error without what it was raised from: those frames, and the request in requests' errors, hold tokens."""
+    error.__context__ = error.__cause__ = None
+    return error.with_traceback(None)
 
 
 def retry_after_seconds(value: str | None, *, wall_clock: Callable[[], float] = time.time) -> float | None:
