@@ -6,10 +6,10 @@ from django.apps import AppConfig
 
 
 class WiringConfig(AppConfig):
-    """Registers the start-up checks."""
+    """Registers the start-up checks, and the Celery application that tasks are sent through."""
 
     name = "cadence_exchange"
     verbose_name = "Cadence Exchange"
 
     def ready(self) -> None:
-        from cadence_exchange import checks  # noqa: F401  (registers itself once apps are ready)
+        from cadence_exchange import celery, checks  # noqa: F401  (both register themselves)
