@@ -31,3 +31,14 @@ class PathOnlyLogger(Logger):  # type: ignore[misc]
 
 logger_class = PathOnlyLogger
 control_socket_disable = True  # nobody manages it that way, and a read-only home could not hold it
+
+
+def on_starting(server: Any) -> None:
+    """Says in the main process what the environment got wrong, once, before any worker tries."""
+    import django
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cadence_exchange.settings")
+    django.setup()
+    from cadence_exchange.checks import refuse_to_start_when_misconfigured
+
+    refuse_to_start_when_misconfigured()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from django.conf import settings
@@ -47,8 +48,13 @@ def public_address_is_https(**_: Any) -> list[CheckMessage]:
     return [checks.Warning("PUBLIC_URL is not https.", hint="Set PUBLIC_URL=https://…", id="cadence.W002")]
 
 
+# gunicorn's sign that a worker cannot boot: with any other status it would start a new one for ever.
+CANNOT_BOOT = 3
+
+
 def refuse_to_start_when_misconfigured() -> None:
     """For servers and workers, which run no checks by themselves. Ends the process with one line an error."""
     errors = [message for message in run_checks(tags=["cadence"]) if message.is_serious()]
     if errors:
-        raise SystemExit("\n".join(f"{error.id}: {error.msg} {error.hint}" for error in errors))
+        sys.stderr.write("".join(f"{error.id}: {error.msg} {error.hint}\n" for error in errors))
+        raise SystemExit(CANNOT_BOOT)

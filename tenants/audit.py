@@ -27,7 +27,9 @@ def record(
 ) -> AuditEntry:
     """Stores an entry and logs the same facts in one line; details must hold no secret and no calendar data."""
     slug = account.slug if account else ""
-    log.info("%s: %s", action, outcome, extra={"account": slug, "action": action, "outcome": outcome, **details})
+    log.info(
+        "%s: %s", action, outcome, extra={"account": slug, "action": action, "outcome": outcome, "details": details}
+    )
     return AuditEntry.objects.create(
         account=account,
         account_slug=slug,
