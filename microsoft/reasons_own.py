@@ -196,6 +196,15 @@ _OUTAGE: list[Reason] = [
         support="Check the MICROSOFT_… variables; the log line says which part failed.",
     ),
     *rows(
+        ["encryption_key_missing"],
+        _O,
+        Actor.CADENCE,
+        title="We cannot open the stored access",
+        cause="The key that protects the stored tokens is not among the keys of this installation.",
+        what_to_do="Nothing. Your consent is intact; Cadence has to repair this.",
+        support="Bring the missing key back into FERNET_KEYS (after the newest), then run rotate_encryption_keys.",
+    ),
+    *rows(
         ["invalid_request", "invalid_scope", "unsupported_grant_type", "unauthorized_client"],
         _O,
         Actor.CADENCE,

@@ -21,11 +21,14 @@ from tenants.models import Account
 def credential() -> ClientCredential:
     """The registration's secret or certificate; raises Misconfigured when there is none."""
     if settings.MICROSOFT_CLIENT_ID and settings.MICROSOFT_CLIENT_CERTIFICATE:
-        pem = Path(settings.MICROSOFT_CLIENT_CERTIFICATE).read_text(encoding="utf-8")
+        try:
+            pem = Path(settings.MICROSOFT_CLIENT_CERTIFICATE).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            raise Misconfigured("misconfigured", "MICROSOFT_CLIENT_CERTIFICATE cannot be read.") from None
         return ClientCredential(settings.MICROSOFT_CLIENT_ID, None, Secret(pem))
     if settings.MICROSOFT_CLIENT_ID and settings.MICROSOFT_CLIENT_SECRET:
         return ClientCredential(settings.MICROSOFT_CLIENT_ID, Secret(settings.MICROSOFT_CLIENT_SECRET), None)
-    raise Misconfigured("registration_missing", detail="No Microsoft app registration is configured.")
+    raise Misconfigured("registration_missing", "No Microsoft app registration is configured.")
 
 
 def entra_for(account: Account) -> Entra:
