@@ -108,4 +108,4 @@ def _record(request: HttpRequest, action: str, api_key: ApiKey) -> None:
     """One entry per account the key sees; one without an account when it sees all."""
     accounts: list[Account | None] = [None] if api_key.all_accounts else [*Account.objects.filter(api_keys=api_key)]
     for account in accounts:
-        audit.record(account, action, "ok", **who(request), prefix=api_key.prefix, name=api_key.name)
+        audit.record(account, action, "ok", **who(request), prefix=api_key.prefix, key_name=api_key.name)
