@@ -20,8 +20,9 @@ $(READY): requirements-dev.txt
 	@test -x $(BIN)/django-admin || { echo "The installation failed; see above."; exit 1; }
 	@touch $@
 
-demo: $(READY) ## The whole product on this machine, with a simulated Microsoft 365
-	@$(BIN)/python -m demo
+demo: $(READY) ## The whole product on this machine, with a simulated Microsoft 365 (make demo PORT=8010)
+	@$(BIN)/python -m demo $(if $(PORT),--port $(PORT)) $(if $(SANDBOX_HTTPS_PORT),--https-port $(SANDBOX_HTTPS_PORT)) \
+	  $(if $(SANDBOX_HTTP_PORT),--http-port $(SANDBOX_HTTP_PORT))
 
 demo-reset: $(READY) ## Forget the demo's data
 	@$(BIN)/python -m demo --reset
