@@ -17,7 +17,7 @@ from django.utils import timezone
 from microsoft.entra import IdClaims, TokenSet
 from microsoft.errors import IntegrationError
 from microsoft.http import Deadline
-from microsoft.reasons import Kind, Reason, from_token_error, reason
+from microsoft.reasons import REASONS, Kind, Reason, from_token_error, reason
 from tenants import audit, microsoft365, vault
 from tenants.lifecycle import Event, State, after
 from tenants.models import Account, Connection, ConsentAttempt, Mode
@@ -104,17 +104,18 @@ def begin(account: Account, mode: Mode, visitor: Visitor, deadline: Deadline) ->
 
 def complete(query: Mapping[str, str], visitor: Visitor, deadline: Deadline) -> Result:
     """The way back. Only `state`, `code` and `error` of the query are used; nothing in it is believed."""
+    # Deferred: a flow that no key opens is our failure at the exchange, not at the door.
+    attempts = ConsentAttempt.objects.select_related("account").defer("flow")
+    attempt = attempts.filter(state_hash=_hash(query.get("state", ""))).first()
+    if attempt is None:  # not audited: it is no account's, and anybody can send as many as they like
+        log.warning("consent came back with an unknown state")
+        return Result(400, reason("state_unknown"))
     try:
-        attempt = _take_attempt(query.get("state", ""), visitor.browser)
-    except Unfinished as end:
-        log.warning("consent came back with an unusable state", extra={"code": end.code})
-        return Result(end.status, reason(end.code))
-    account = attempt.account
-    try:
+        _use_up(attempt, visitor.browser)
         return _connect(attempt, query, visitor, deadline)
     except Unfinished as end:
         audit.record(
-            account,
+            attempt.account,
             "consent",
             end.code,
             actor=str(end.details.pop("actor", "visitor of the consent page")),
@@ -122,14 +123,12 @@ def complete(query: Mapping[str, str], visitor: Visitor, deadline: Deadline) -> 
             mode=attempt.mode,
             **end.details,
         )
-        return Result(end.status, reason(end.code), account)
+        # A stranger learns neither the account's name nor its consent link.
+        return Result(end.status, reason(end.code), None if end.code == "other_browser" else attempt.account)
 
 
-def _take_attempt(state: str, browser: str) -> ConsentAttempt:
-    """The attempt of this state, used up by this very call. Another browser's visit leaves it as it is."""
-    attempt = ConsentAttempt.objects.select_related("account").filter(state_hash=_hash(state)).first()
-    if attempt is None:
-        raise Unfinished("state_unknown", 400)
+def _use_up(attempt: ConsentAttempt, browser: str) -> None:
+    """By whatever visit of the browser that began it; another browser's leaves the attempt as it is."""
     if not browser or not secrets.compare_digest(attempt.browser_hash, _hash(browser)):
         raise Unfinished("other_browser", 400)
     now = timezone.now()
@@ -137,7 +136,6 @@ def _take_attempt(state: str, browser: str) -> ConsentAttempt:
         raise Unfinished("state_used", 400)
     if attempt.expires_at <= now:
         raise Unfinished("state_expired", 400)
-    return attempt
 
 
 def _connect(attempt: ConsentAttempt, query: Mapping[str, str], visitor: Visitor, deadline: Deadline) -> Result:
@@ -166,9 +164,11 @@ def _connect(attempt: ConsentAttempt, query: Mapping[str, str], visitor: Visitor
 def _refused_by_microsoft(query: Mapping[str, str]) -> Unfinished:
     """The visitor's words of an error are only looked up in our table, never shown or stored."""
     body = {"error": query.get("error", ""), "error_description": query.get("error_description", "")}
-    code = reason(from_token_error(body)).code
+    code = from_token_error(body)
+    if code not in REASONS and not code.startswith("AADSTS"):
+        code = "unknown"
     status = 502 if reason(code).kind in (Kind.TRANSIENT, Kind.OUR_FAULT) else 200
-    return Unfinished(code[:64], status)
+    return Unfinished(code, status)
 
 
 def _acceptable_claims(tokens: TokenSet) -> IdClaims:
