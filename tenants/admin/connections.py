@@ -46,10 +46,9 @@ class ConnectionAdmin(ReadOnlyAdmin[Connection]):
         "account",
         "shown_state",
         "shown_health",
-        "mode",
         "reader",
-        "last_check_at",
         "reason_code",
+        "last_check_at",
         "refused_tenant_id",
     ]
     list_select_related = ["account"]
