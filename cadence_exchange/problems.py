@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
 
-from freebusy.problems import Problem, UnnamedField
+from freebusy.problems import Problem
 from tenants.correlation import current_request_id
 
 log = logging.getLogger(__name__)
@@ -86,21 +86,25 @@ def _of_framework(error: exceptions.APIException) -> Response:
 
 def _field_errors(details: Any, path: str) -> Iterator[dict[str, str]]:
     """DRF's nested details as flat `attendees[3].email` entries."""
-    if isinstance(details, dict) and set(details) == {"message", "code"} and isinstance(details["code"], str):
+    if _is_message(details):
         yield {"field": path, "code": details["code"], "message": str(details["message"])}
     elif isinstance(details, dict):
         for name, inner in details.items():
             if isinstance(name, int):
                 yield from _field_errors(inner, f"{path}[{name}]")
-            elif name in (api_settings.NON_FIELD_ERRORS_KEY, UnnamedField):
+            elif name == api_settings.NON_FIELD_ERRORS_KEY:
                 yield from _field_errors(inner, path)
             else:
                 yield from _field_errors(inner, f"{path}.{name}" if path else str(name))
     elif isinstance(details, list):
         for number, inner in enumerate(details):
             # A list of messages belongs to the field itself; a list of objects to its members.
-            is_message = isinstance(inner, dict) and set(inner) == {"message", "code"}
-            yield from _field_errors(inner, path if is_message else f"{path}[{number}]")
+            yield from _field_errors(inner, path if _is_message(inner) else f"{path}[{number}]")
+
+
+def _is_message(details: Any) -> bool:
+    """One error, and not the errors of two fields that a caller has called `message` and `code`."""
+    return isinstance(details, dict) and set(details) == {"message", "code"} and isinstance(details["code"], str)
 
 
 def _response(

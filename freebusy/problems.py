@@ -9,7 +9,6 @@ from rest_framework.exceptions import APIException
 
 from tenants.models import Account, Connection
 
-UnnamedField = ""
 RETRY_AFTER_SECONDS = 10
 
 
