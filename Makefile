@@ -14,7 +14,7 @@ $(READY): requirements-dev.txt
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null \
 	  || { echo "Python 3.11 with its venv module is needed (on Debian: apt-get install python3.11-venv)."; exit 1; }
 	@echo "Installing into .venv (about a minute the first time) …"
-	@$(PYTHON) -m venv --clear .venv
+	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --disable-pip-version-check --require-hashes -r requirements-dev.txt \
 	  | sed -uE -n 's/^Collecting ([A-Za-z0-9_.-]+).*/  fetching \1/p; s/^(Installing collected packages).*/  installing …/p'
 	@test -x $(BIN)/django-admin || { echo "The installation failed; see above."; exit 1; }
