@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -37,6 +38,14 @@ EARLY = timedelta(minutes=5)  # an access token this close to its end is renewed
 LAST_MOMENT = timedelta(seconds=30)  # up to here the old token serves while Entra is in trouble
 FAILURE_PAUSE = timedelta(seconds=3)  # callers that come right after a failure share it
 POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How a token row stood when somebody decided to refresh it."""
+
+    version: int
+    failures: int
 
 
 def store(connection: Connection, tokens: TokenSet, now: datetime) -> None:
@@ -73,30 +82,30 @@ def refresh(
     deadline: Deadline,
     rejected: Secret | None = None,
     force: bool = False,
-    version: int | None = None,
+    seen: Seen | None = None,
 ) -> Secret:
     """The access token after at most one refresh by anyone.
 
     `rejected`: a token Microsoft refused, so that only a newer one will do. `force`: refresh however long the token
-    would still live, whatever the back-off, unless the row has left `version` already.
+    would still live, whatever the back-off, unless somebody has refreshed, or failed to, since the row was `seen`.
     Raises ConsentRequired (the connection is then marked), Misconfigured, Throttled, Unavailable.
     """
-    seen: TokenRecord | None = None
     while True:
         record = TokenRecord.objects.filter(connection=connection).first()
         if record is None:
             raise ConsentRequired("disconnected", detail="The connection has no tokens any more.")
-        if seen is None:
-            seen = record
-            version = version if force and version is not None else record.version
-        if record.version != version or _fresh_enough(record, rejected, force):
+        seen = seen or Seen(record.version, record.failures)
+        if record.version != seen.version or _fresh_enough(record, rejected, force):
             return _secret(record.access_token)
+        old_one_serves = rejected is None and not force and _usable(record)
         if record.failures > seen.failures or (not force and _failed_just_now(record)):
-            if rejected is None and not force and _usable(record):
+            if old_one_serves:
                 return _secret(record.access_token)
-            raise error_for(record.last_failure_code, "A refresh a moment ago failed.")
+            raise _shared_failure(connection, record)
         if _claim(record):
-            return _refresh_claimed(connection, record, deadline, usable=rejected is None and not force)
+            return _refresh_claimed(connection, record, deadline, old_one_serves=old_one_serves)
+        if old_one_serves:
+            return _secret(record.access_token)
         if deadline.expired:
             raise Unavailable("refresh_wait", detail="Another process has not finished refreshing in time.")
         time.sleep(POLL_SECONDS)
@@ -127,7 +136,9 @@ def _claim(record: TokenRecord) -> bool:
     )
 
 
-def _refresh_claimed(connection: Connection, record: TokenRecord, deadline: Deadline, *, usable: bool) -> Secret:
+def _refresh_claimed(
+    connection: Connection, record: TokenRecord, deadline: Deadline, *, old_one_serves: bool
+) -> Secret:
     account = connection.account
     try:
         tokens = microsoft365.entra_for(account).refresh(
@@ -136,16 +147,7 @@ def _refresh_claimed(connection: Connection, record: TokenRecord, deadline: Dead
             deadline=deadline.at_most(REFRESH_SECONDS),
         )
     except IntegrationError as error:
-        _note_failure(record, error)
-        if isinstance(error, ConsentRequired) and reason(error.code).retry_once and not record.failures:
-            raise Unavailable(error.code, error.detail, request_id=error.request_id) from None
-        if isinstance(error, ConsentRequired):
-            mark_lost(connection, error, record.version)
-        elif usable and _usable(record):
-            return _secret(
-                record.access_token
-            )  # the old token still lives: Entra's trouble need not become the customer's
-        raise
+        return _after_failure(connection, record, deadline, error, old_one_serves=old_one_serves)
     now = timezone.now()
     stored = TokenRecord.objects.filter(pk=record.pk, version=record.version).update(
         **_columns(tokens, now), version=record.version + 1
@@ -156,9 +158,39 @@ def _refresh_claimed(connection: Connection, record: TokenRecord, deadline: Dead
     return tokens.access_token
 
 
-def _note_failure(record: TokenRecord, error: IntegrationError) -> None:
+def _after_failure(
+    connection: Connection, record: TokenRecord, deadline: Deadline, error: IntegrationError, *, old_one_serves: bool
+) -> Secret:
+    """The old token where it still lives: Entra's trouble need not become the customer's. Else raises."""
+    may_pass = not isinstance(error, ConsentRequired) or _first_of_its_kind(record, error)
+    if not may_pass:
+        mark_lost(connection, error, record.version)  # before the note: whoever waits for that finds it decided
+    if not _note_failure(record, error):  # a reconnect or a disconnect came first, and its word counts
+        return refresh(connection, deadline=deadline)
+    if may_pass and old_one_serves:
+        return _secret(record.access_token)
+    if may_pass and isinstance(error, ConsentRequired):
+        raise Unavailable(error.code, error.detail, request_id=error.request_id) from None
+    raise error
+
+
+def _first_of_its_kind(record: TokenRecord, error: IntegrationError) -> bool:
+    """Some refusals have been seen to pass: they count only when the next attempt meets one again."""
+    return reason(error.code).retry_once and not reason(record.last_failure_code).retry_once
+
+
+def _shared_failure(connection: Connection, record: TokenRecord) -> IntegrationError:
+    """What whoever made the failed attempt was told; a connection that is still enabled is not lost by it."""
+    error = error_for(record.last_failure_code, "A refresh a moment ago failed.")
+    if isinstance(error, ConsentRequired) and Connection.objects.filter(pk=connection.pk, state=State.ENABLED).exists():
+        return Unavailable(error.code, error.detail)
+    return error
+
+
+def _note_failure(record: TokenRecord, error: IntegrationError) -> bool:
     wait = min(60 * 2 ** min(record.failures, 6), 3600) * random.uniform(0.8, 1.2)
-    TokenRecord.objects.filter(pk=record.pk, version=record.version, lease_holder=record.lease_holder).update(
+    mine = TokenRecord.objects.filter(pk=record.pk, version=record.version, lease_holder=record.lease_holder)
+    noted = mine.update(
         failures=F("failures") + 1,
         last_failure_code=error.code,
         last_failure_at=timezone.now(),
@@ -170,6 +202,7 @@ def _note_failure(record: TokenRecord, error: IntegrationError) -> None:
         "token refresh failed",
         extra={"connection": record.connection_id, "code": error.code, "permanent": error.permanent},
     )
+    return bool(noted)
 
 
 def mark_lost(connection: Connection, error: IntegrationError, version: int | None = None) -> None:
