@@ -13,7 +13,7 @@ from microsoft.errors import ConsentRequired, IntegrationError
 from microsoft.http import Deadline
 from tenants import vault
 from tenants.lifecycle import State
-from tenants.models import Connection
+from tenants.models import Account, Connection
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +42,10 @@ def refresh_due() -> Tally:
 
 def refresh_all(slug: str | None = None) -> Tally:
     """Every enabled connection, or one account's, whatever its due time and back-off; others count as skipped."""
-    rows = _with_account().filter(account__slug=slug) if slug else _with_account()
-    return _refresh(rows.order_by("pk"))
+    accounts = Account.objects.filter(slug=slug) if slug else Account.objects.all()
+    tally = _refresh(_with_account().filter(account__in=accounts).order_by("pk"))
+    tally.skipped += accounts.filter(connection=None).count()  # pending, though no row says so yet
+    return tally
 
 
 def _with_account() -> QuerySet[Connection]:
@@ -58,7 +60,7 @@ def _refresh(connections: Iterable[Connection]) -> Tally:
             continue
         try:
             deadline = Deadline.after(PATIENCE_SECONDS)
-            vault.refresh(connection, deadline=deadline, force=True, version=_version(connection))
+            vault.refresh(connection, deadline=deadline, force=True, seen=_seen(connection))
         except ConsentRequired:
             tally.needs_consent += 1
         except IntegrationError as error:
@@ -69,6 +71,8 @@ def _refresh(connections: Iterable[Connection]) -> Tally:
     return tally
 
 
-def _version(connection: Connection) -> int | None:
-    """As it was when the row was chosen, so that of two workers with the same list only one refreshes."""
-    return connection.token.version if hasattr(connection, "token") else None
+def _seen(connection: Connection) -> vault.Seen | None:
+    """As it was when the row was chosen, so that of two workers with the same list only one asks Microsoft."""
+    if not hasattr(connection, "token"):
+        return None
+    return vault.Seen(connection.token.version, connection.token.failures)
