@@ -31,7 +31,7 @@ class Sandbox:
 
     `clock` defaults to the machine's; `seed` makes the calendars; with `state_dir` consents, revocations and
     the tokens' secret survive a restart. `options` may be changed at any time, `faults` ordered, `counters`
-    read, `directory` extended; `sleep` is what delays use.
+    read, `directory` extended; `sleep` is what delays use, and may be replaced.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Sandbox:
         self.options, self.counters, self.faults = Options(), Counters(), Faults()
         self.directory = Directory(seed=seed, clock=self.clock)
         self.grants = Grants(state_dir)
-        self._sleep = sleep
+        self.sleep = sleep
         self._throttle = Throttle(self.counters)
         self.mint, codes = Mint(self.grants.secret), Codes()
         authorize = Authorize(
@@ -128,7 +128,7 @@ class Sandbox:
 
     def _wait(self, seconds: float) -> None:
         if seconds > 0:
-            self._sleep(seconds)
+            self.sleep(seconds)
 
     def _record(self, request: Request, response: Response) -> None:
         caller = self.graph.caller(request)
