@@ -16,6 +16,7 @@ from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
 
 from freebusy.problems import Problem
+from microsoft.errors import IntegrationError
 from tenants.correlation import current_request_id
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,10 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
         return _response(error.status_code, error.code, str(error.detail), extra=error.members, headers=error.headers)
     if isinstance(error, exceptions.APIException):
         return _of_framework(error)
-    log.error("unexpected failure", exc_info=error)
+    if isinstance(error, IntegrationError):  # one of ours, such as a lost encryption key: known, so no traceback
+        log.error("failure of this installation", extra={"code": error.code, "detail": error.detail})
+    else:
+        log.error("unexpected failure", exc_info=error)
     response = _response(500, "internal_error", "", extra={"request_id": current_request_id()})
     response._has_been_logged = True  # type: ignore[attr-defined]
     return response

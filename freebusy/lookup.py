@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NoReturn
 
 from django.utils import timezone
 
@@ -57,9 +58,10 @@ def read(account: Account, addresses: Sequence[str], window: Interval, deadline:
     schedules: dict[str, Schedule | Unreadable | External] = {address.casefold(): External() for address in addresses}
     if own:
         report = _ask(account, connection, own, window, deadline)
-        if report.error is not None:
-            raise _no_token(account, connection, report.error)
         schedules |= {address: _schedule(result, window) for address, result in report.results.items()}
+        read_some = any(isinstance(result, MailboxSchedule) for result in report.results.values())
+        if report.error is not None and not read_some:
+            _refuse_without_token(account, connection, report.error)
         _refuse_when_nothing_could_be_read([schedules[address.casefold()] for address in own])
     return Reading(at, schedules)
 
@@ -95,14 +97,14 @@ def _schedule(result: MailboxSchedule | MailboxFailure, window: Interval) -> Sch
     return parse_schedule(result.entries, window)
 
 
-def _no_token(account: Account, connection: Connection, error: IntegrationError) -> NotConnected | MicrosoftUnavailable:
+def _refuse_without_token(account: Account, connection: Connection, error: IntegrationError) -> NoReturn:
     """Only a refusal that the customer can end takes the connection away; our own fault never does."""
     if isinstance(error, ConsentRequired):
         connection.refresh_from_db(fields=["state"])
         if not connection.enabled:
-            return NotConnected(account, connection)
+            raise NotConnected(account, connection)
     retry_after = error.retry_after if isinstance(error, Unavailable | Throttled) else None
-    return MicrosoftUnavailable(f"Microsoft gave no access token ({error.code}).", retry_after)
+    raise MicrosoftUnavailable(f"Microsoft gave no access token ({error.code}).", retry_after)
 
 
 def _refuse_when_nothing_could_be_read(schedules: Sequence[Schedule | Unreadable | External]) -> None:

@@ -7,6 +7,8 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.views.decorators.common import no_append_slash
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -22,19 +24,26 @@ from tenants.health import Health, health_now
 from tenants.models import Account, ApiKey, Connection
 
 
+@method_decorator(no_append_slash, name="dispatch")  # a redirect would lose the body of a POST
 class AccountView(APIView):
     """A view on one of the key's accounts; what it says is of this moment, so nobody may keep it."""
+
+    http_method_names = ["get", "head", "post"]  # no OPTIONS: the methods are in the OpenAPI document
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         answer = super().finalize_response(request, response, *args, **kwargs)
         answer["Cache-Control"] = "no-store"
         return answer
 
-    def account(self, slug: str) -> Account:
-        """The account with its connection and token in one query; 404 when the key may not see it."""
+    def account(self, slug: str, *unread: str) -> Account:
+        """The account with its connection and token in one query; 404 when the key may not see it.
+
+        `unread`: columns of the token to leave encrypted beside the refresh token.
+        """
         key = cast(ApiKey, self.request.user)
         rows = key.visible_accounts().select_related("connection", "connection__token")
-        account = rows.defer("connection__token__refresh_token").filter(slug=slug).first()
+        encrypted = [f"connection__token__{column}" for column in ("refresh_token", *unread)]
+        account = rows.defer(*encrypted).filter(slug=slug).first()
         if account is None:
             raise NotFound("There is no such account for this key.")
         return account
@@ -45,7 +54,7 @@ class ConnectionView(AccountView):
 
     @docs.connection
     def get(self, request: Request, slug: str) -> Response:
-        return Response(connection_json(self.account(slug)))
+        return Response(connection_json(self.account(slug, "access_token")))
 
 
 class AvailabilityView(AccountView):
