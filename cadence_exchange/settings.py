@@ -15,15 +15,17 @@ from cadence_exchange import broker
 from cadence_exchange.env import (
     PROBLEMS,
     Problem,
+    client_certificate,
     env_bool,
     env_choice,
-    env_file,
     env_int,
     env_parsed,
+    env_pem,
     env_secret,
     env_text,
     env_url,
     kept_secret,
+    trusted_certificates,
 )
 from microsoft.clouds import CLOUDS
 
@@ -84,13 +86,15 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- cache, locks, broker ---------------------------------------------------------------------------------------
 def _redis(url: str) -> str:
-    if url and not url.startswith(("redis://", "rediss://", "unix://")):
-        raise ValueError("scheme")
+    parts = urlsplit(url)
+    if url and (parts.scheme not in ("redis", "rediss") or not parts.hostname or not parts.path.strip("/").isdigit()):
+        raise ValueError("form")
+    _ = parts.port  # raises ValueError when it is no number
     return url
 
 
 REDIS_URL = env_parsed("REDIS_URL", "", _redis, allowed="redis://host:port/number", secret=True)
-EMBEDDED = ON_SQLITE and not REDIS_URL
+REDIS_NAMESPACE = "cadence"
 # Rate limits and concurrency slots of embedded mode: their own file, so that counting never waits for the data.
 COORDINATION_FILE = DATA_DIR / "coordination.sqlite3"
 CACHES: dict[str, dict[str, Any]] = {
@@ -98,7 +102,7 @@ CACHES: dict[str, dict[str, Any]] = {
         {
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
             "LOCATION": REDIS_URL,
-            "KEY_PREFIX": "cadence",
+            "KEY_PREFIX": REDIS_NAMESPACE,
         }
         if REDIS_URL
         else {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cadence_cache"}
@@ -134,7 +138,11 @@ else:
 # --- Microsoft 365 ----------------------------------------------------------------------------------------------
 MICROSOFT_CLIENT_ID = env_text("MICROSOFT_CLIENT_ID")
 MICROSOFT_CLIENT_SECRET = env_secret("MICROSOFT_CLIENT_SECRET")
-MICROSOFT_CLIENT_CERTIFICATE = env_file("MICROSOFT_CLIENT_CERTIFICATE")
+MICROSOFT_CLIENT_CERTIFICATE = env_pem(
+    "MICROSOFT_CLIENT_CERTIFICATE",
+    client_certificate,
+    allowed="the path of a PEM file with a certificate and its private key, without a passphrase",
+)
 MICROSOFT_CALENDAR_SCOPE = env_choice(
     "MICROSOFT_CALENDAR_SCOPE",
     "Calendars.Read",
@@ -142,7 +150,9 @@ MICROSOFT_CALENDAR_SCOPE = env_choice(
 )
 MICROSOFT_AUTHORITY_URL = env_url("MICROSOFT_AUTHORITY_URL", schemes=("https",))
 MICROSOFT_GRAPH_URL = env_url("MICROSOFT_GRAPH_URL", path=True)
-MICROSOFT_CA_BUNDLE = env_file("MICROSOFT_CA_BUNDLE")
+MICROSOFT_CA_BUNDLE = env_pem(
+    "MICROSOFT_CA_BUNDLE", trusted_certificates, allowed="the path of a PEM file with certificates to trust"
+)
 # Contract: any answer within 20 s. What is left is for validation, rules and rendering.
 ANSWER_DEADLINE_SECONDS = 18.0
 

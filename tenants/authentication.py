@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +19,7 @@ from microsoft.secret import Secret
 from tenants.models import ApiKey
 
 _MARK = "cadence"
+_FORM = re.compile(rf"{_MARK}_([0-9a-f]{{8}})_[A-Za-z0-9_-]+")
 # When a key was last used is worth an entry now and then, not a write with every request.
 LAST_USED_GRAIN = timedelta(minutes=10)
 
@@ -45,10 +47,10 @@ class ApiKeyAuthentication(BaseAuthentication):
         scheme, _, key = get_authorization_header(request).decode("latin-1").partition(" ")
         if scheme.lower() != "bearer":
             return None
-        parts = key.strip().split("_", 2)
-        if len(parts) != 3 or parts[0] != _MARK:
+        match = _FORM.fullmatch(key.strip())
+        if match is None:
             raise AuthenticationFailed("The API key is not valid.")
-        row = ApiKey.objects.filter(prefix=parts[1], revoked_at=None).first()
+        row = ApiKey.objects.filter(prefix=match[1], revoked_at=None).first()
         if row is None or not hmac.compare_digest(row.key_hash, _hash(key.strip())):
             raise AuthenticationFailed("The API key is not valid.")
         _note_use(row)

@@ -8,5 +8,5 @@ from tenants import views
 
 urlpatterns = [
     path("callback/", views.callback, name="connect-callback"),
-    path("<str:key>/", views.connect, name="connect"),
+    path("<slug:key>/", views.connect, name="connect"),
 ]

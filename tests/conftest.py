@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.test import Client
@@ -19,9 +20,12 @@ READER = "cadence-service@contoso.example"
 
 
 @pytest.fixture(autouse=True)
-def _own_coordination_file(settings: Any, tmp_path: Path) -> None:
-    """Limits are shared by all processes of an installation, but not by tests."""
+def _own_limits_and_cache(settings: Any, tmp_path: Path) -> None:
+    """Both are shared by all processes of an installation, but not by tests."""
     settings.COORDINATION_FILE = tmp_path / "coordination.sqlite3"
+    settings.REDIS_NAMESPACE = f"test-{uuid4()}"
+    if settings.REDIS_URL:
+        settings.CACHES = {"default": {**settings.CACHES["default"], "KEY_PREFIX": settings.REDIS_NAMESPACE}}
 
 
 @pytest.fixture

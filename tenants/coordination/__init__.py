@@ -35,13 +35,13 @@ class Coordinator(Protocol):
 
 
 @lru_cache(maxsize=4)
-def _coordinator(redis_url: str, file: str) -> Coordinator:
-    return RedisCoordinator(redis_url) if redis_url else SqliteCoordinator(file)
+def _coordinator(redis_url: str, namespace: str, file: str) -> Coordinator:
+    return RedisCoordinator(redis_url, namespace) if redis_url else SqliteCoordinator(file)
 
 
 def coordinator() -> Coordinator:
     """The store of this installation."""
-    return _coordinator(settings.REDIS_URL, str(settings.COORDINATION_FILE))
+    return _coordinator(settings.REDIS_URL, settings.REDIS_NAMESPACE, str(settings.COORDINATION_FILE))
 
 
 class ReaderGate:

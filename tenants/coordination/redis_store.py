@@ -26,9 +26,13 @@ return '0'
 
 
 class RedisCoordinator:
-    """Keys carry the name of the limit; a slot's key holds its holder and expires by itself."""
+    """Keys carry the name of the limit; a slot's key holds its holder and expires by itself.
 
-    def __init__(self, url: str) -> None:
+    `namespace` keeps installations apart that share a server.
+    """
+
+    def __init__(self, url: str, namespace: str = "cadence") -> None:
+        self._namespace = namespace
         client = redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=3)
         self._take = client.register_script(_TAKE)
         self._free = client.register_script(_FREE)
@@ -36,11 +40,11 @@ class RedisCoordinator:
 
     def take_slot(self, name: str, holder: str, limit: int, seconds: float) -> int | None:
         milliseconds = max(int(seconds * 1000), 1)
-        slot = cast(int, self._take(keys=[f"cadence:slot:{name}"], args=[holder, limit, milliseconds]))
+        slot = cast(int, self._take(keys=[f"{self._namespace}:slot:{name}"], args=[holder, limit, milliseconds]))
         return None if slot < 0 else slot
 
     def free_slot(self, name: str, holder: str, slot: int) -> None:
-        self._free(keys=[f"cadence:slot:{name}:{slot}"], args=[holder])
+        self._free(keys=[f"{self._namespace}:slot:{name}:{slot}"], args=[holder])
 
     def admit(self, name: str, per_second: float, burst: int) -> float:
-        return float(cast(bytes, self._admit(keys=[f"cadence:bucket:{name}"], args=[per_second, burst])))
+        return float(cast(bytes, self._admit(keys=[f"{self._namespace}:bucket:{name}"], args=[per_second, burst])))

@@ -6,8 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
-import sqlite3
 import subprocess
 import sys
 import time
@@ -15,22 +13,26 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+import psycopg
+import redis
 import requests
 
 from sandbox.browser import sign_in
 from sandbox.options import CLIENT_ID, CLIENT_SECRET
+from tests.services import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
+EXPIRE = """
+from datetime import timedelta
+from django.utils import timezone
+from tenants.models import TokenRecord
+past = timezone.now() - timedelta(hours=1)
+TokenRecord.objects.update(access_expires_at=past, refresh_due_at=past)
+"""
 PATIENCE_SECONDS = 60.0  # for a start or a stop; passing does not depend on how fast it is
-
-
-def free_port() -> int:
-    """A port nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until(what: str, ready: Any) -> Any:
@@ -40,6 +42,21 @@ def wait_until(what: str, ready: Any) -> Any:
         assert time.monotonic() < end, f"waited in vain for {what}"
         time.sleep(0.02)
     return value
+
+
+def own_services(folder: Path) -> dict[str, str]:
+    """A database of this test's own: on the PostgreSQL and Redis of the run, else embedded, beside its files."""
+    if not os.environ.get("DATABASE_URL", "").startswith("postgres"):
+        return {"DATABASE_URL": f"sqlite:///{folder}/cadence.sqlite3"}
+    server = os.environ["DATABASE_URL"]
+    name = f"cadence_{uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as db:
+        db.execute(f'CREATE DATABASE "{name}"')
+    # Processes of the product take the whole Redis; the tests of the same run use number 0.
+    queue = os.environ["REDIS_URL"].rpartition("/")[0] + "/9"
+    redis.Redis.from_url(queue).flushdb()
+    secrets = {key: os.environ[key] for key in ("DJANGO_SECRET_KEY", "FERNET_KEYS")}
+    return {**secrets, "DATABASE_URL": f"{server.rpartition('/')[0]}/{name}", "REDIS_URL": queue}
 
 
 def http() -> requests.Session:
@@ -58,21 +75,21 @@ class Installation:
     https_port: int = field(default_factory=free_port)
     http_port: int = field(default_factory=free_port)
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    services: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.services = own_services(self.folder)
 
     @property
     def url(self) -> str:
         return f"http://localhost:{self.web_port}"
 
-    @property
-    def database(self) -> Path:
-        return self.folder / "cadence.sqlite3"
-
     def environment(self) -> dict[str, str]:
         """Only what the product is told; nothing of the machine but PATH and HOME."""
         return {
+            **self.services,
             "PATH": os.environ["PATH"],
             "HOME": os.environ.get("HOME", "/"),
-            "DATABASE_URL": f"sqlite:///{self.database}",
             "PUBLIC_URL": self.url,
             "BIND": f"127.0.0.1:{self.web_port}",
             "MICROSOFT_CLIENT_ID": CLIENT_ID,
@@ -163,10 +180,7 @@ class Installation:
 
     def expire_tokens(self) -> None:
         """As if the access token's hour were over: the stored times move into the past."""
-        past = (datetime.now(UTC) - timedelta(hours=1)).strftime("%Y-%m-%d %H:%M:%S.%f")
-        with sqlite3.connect(self.database, timeout=20) as db:
-            db.execute("UPDATE tenants_tokenrecord SET access_expires_at = ?, refresh_due_at = ?", (past, past))
-        db.close()
+        self.manage("shell", "-c", EXPIRE)
 
     def ask(self, key: str, *, slug: str = "contoso", email: str = "ann@contoso.example") -> requests.Response:
         """One availability question of a day."""
