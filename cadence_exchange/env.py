@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 T = TypeVar("T")
 
@@ -93,7 +95,7 @@ def env_url(name: str, default: str = "", *, schemes: tuple[str, ...] = ("http",
         if not text:
             return ""
         parts = urlsplit(text)
-        if parts.scheme not in schemes or not parts.hostname or parts.query or parts.fragment or parts.username:
+        if parts.scheme not in schemes or not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
             raise ValueError(text)
         if parts.path.strip("/") and not path:
             raise ValueError(text)
@@ -104,25 +106,43 @@ def env_url(name: str, default: str = "", *, schemes: tuple[str, ...] = ("http",
     return env_parsed(name, default, parse, allowed=f"{form} {schemes[-1]}://host.example")
 
 
-def env_file(name: str) -> str:
-    """Path of a file that exists and can be read, or empty."""
+def env_pem(name: str, load: Callable[[str], object], *, allowed: str) -> str:
+    """Path of a file that `load` can use (it raises OSError for one it cannot), or empty."""
     path = env_text(name)
-    if path and not os.access(path, os.R_OK):
-        PROBLEMS.append(Problem(name, repr(path), "the path of a readable file"))
+    try:
+        if path and not Path(path).is_file():
+            raise FileNotFoundError(path)
+        if path:
+            load(path)
+    except (OSError, UnicodeError):  # ssl's errors are OSErrors
+        PROBLEMS.append(Problem(name, repr(path), allowed))
         return ""
     return path
+
+
+def trusted_certificates(path: str) -> None:
+    """Raises OSError unless the file holds at least one certificate."""
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+
+
+def client_certificate(path: str) -> None:
+    """Raises OSError unless the file holds a certificate and its own private key, without a passphrase."""
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(path, password="")
 
 
 def kept_secret(path: Path, make: Callable[[], str]) -> str:
     """The secret kept in `path`, made at the first start; two processes starting at once agree on one.
 
-    The file is linked into place complete, so that a second process never reads half of it.
+    The file is linked into place complete and on disk: a second process never reads half of it, and no power loss
+    takes away the key of what was encrypted since.
     """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}")
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        part = path.with_name(f".{path.name}.{uuid4()}")
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(make())
+            file.flush()
+            os.fsync(file.fileno())
         try:
             os.link(part, path)
         except FileExistsError:
