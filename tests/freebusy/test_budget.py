@@ -1,0 +1,91 @@
+"""What one question may cost: few queries, as few calls to Microsoft as its limits allow, no writes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from sandbox import Sandbox
+from tests.factories import Api
+from tests.freebusy.asking import question
+
+# The two queries of a warm question: the key by its prefix; the account with its connection and token,
+# by one join. The third that the budget allows is spare. Limits and leases live in a file of their own.
+MOST_QUERIES = 3
+READS = ("tenants_apikey", "tenants_account")
+
+
+def crowd(count: int) -> dict[str, Any]:
+    people = [f"p{number}@contoso.example" for number in range(count - 2)]
+    return question("ann@contoso.example", *people, rooms=("room1@contoso.example",))
+
+
+def of_kind(what: str, body: dict[str, Any]) -> dict[str, Any]:
+    return {**body, "duration_minutes": 30} if what == "slots" else body
+
+
+@pytest.mark.parametrize("what", ["availability", "slots"])
+@pytest.mark.parametrize("mailboxes", [2, 20])
+def test_a_warm_question_is_two_queries_one_call_and_no_write(
+    api: Api, microsoft: Sandbox, what: str, mailboxes: int
+) -> None:
+    body = of_kind(what, crowd(mailboxes))
+    assert api.post("contoso", what, body).status_code == 200  # warms: the key's last use is noted
+    microsoft.counters.reset()
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        assert api.post("contoso", what, body).status_code == 200
+    statements = [query["sql"] for query in queries]
+    assert len(statements) <= MOST_QUERIES
+    assert [sql.split()[0] for sql in statements] == ["SELECT"] * len(READS)
+    assert all(table in sql for table, sql in zip(READS, statements, strict=True))
+    assert microsoft.counters["get_schedule"] == 1
+    assert microsoft.counters["token_refresh"] == 0
+    assert microsoft.counters["requests"] == 1
+
+
+def test_the_refresh_token_is_not_even_read(api: Api) -> None:
+    api.get("contoso")
+    with CaptureQueriesContext(connection) as queries:
+        api.post("contoso", "availability", crowd(2))
+        api.get("contoso")
+    assert not any('"refresh_token"' in query["sql"] for query in queries)
+
+
+def test_the_first_question_notes_the_keys_use_and_nothing_else(api: Api) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        api.post("contoso", "availability", crowd(2))
+    writes = [query["sql"] for query in queries if not query["sql"].startswith("SELECT")]
+    assert [sql.split(" SET ")[0] for sql in writes] == ['UPDATE "tenants_apikey"']
+
+
+def test_the_connection_is_two_queries(api: Api, microsoft: Sandbox) -> None:
+    api.get("contoso")
+    microsoft.counters.reset()
+    with CaptureQueriesContext(connection) as queries:
+        assert api.get("contoso").status_code == 200
+    assert [query["sql"].split()[0] for query in queries] == ["SELECT"] * 2
+    assert microsoft.counters["requests"] == 0
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [({"colour": "red"}, 400), ({"start": "now"}, 400), ({"attendees": [], "rooms": []}, 400)],
+)
+def test_a_bad_question_costs_microsoft_nothing(
+    api: Api, microsoft: Sandbox, changed: dict[str, Any], status: int
+) -> None:
+    microsoft.counters.reset()
+    assert api.post("contoso", "availability", {**crowd(2), **changed}).status_code == status
+    assert microsoft.counters["requests"] == 0
+
+
+def test_too_many_candidates_cost_microsoft_nothing(api: Api, microsoft: Sandbox) -> None:
+    microsoft.counters.reset()
+    body = {**crowd(2), "duration_minutes": 1, "step_minutes": 1, "end": "2028-03-16T00:00:00+01:00"}
+    assert api.post("contoso", "slots", body).status_code == 400
+    assert microsoft.counters["requests"] == 0
