@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
@@ -89,8 +90,13 @@ def _cache() -> str:
 
 
 def _broker() -> str:
+    if not settings.REDIS_URL:
+        # Connecting to files says nothing: a message is written to this folder, or is not.
+        if not os.access(settings.CELERY_BROKER_TRANSPORT_OPTIONS["data_folder_out"], os.W_OK | os.X_OK):
+            raise NotADirectoryError("the broker's folder is missing or not writable")
+        return "files"
     from cadence_exchange.celery import app
 
     with app.connection_for_write(connect_timeout=2) as link:
         link.ensure_connection(max_retries=1, timeout=2)
-    return "redis" if settings.REDIS_URL else "files"
+    return "redis"
