@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
 from freebusy.core.rules import TECHNICAL
 from freebusy.serializers import AvailabilitySerializer, SlotsSerializer
@@ -28,6 +28,7 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 _PROBLEMS = {
     400: ("invalid_request", "A field is missing, wrong or unknown; `errors` names each."),
     401: ("unauthenticated", "No API key, or one that is not valid any more."),
+    403: ("forbidden", "Reserved for keys that may do only some things."),
     404: ("not_found", "No such account for this key."),
     405: ("method_not_allowed", "Another method than the ones documented."),
     409: ("not_connected", "The account has no enabled connection; carries `consent_url` and `state`."),
@@ -36,9 +37,19 @@ _PROBLEMS = {
     500: ("internal_error", "Our fault; quote `request_id` to support."),
     503: ("microsoft_unavailable", "Nothing could be read and it may pass; carries `Retry-After`."),
 }
-_EVERY = (401, 404, 405, 429, 500)
+_EVERY = (401, 403, 404, 405, 429, 500)
 _READING = (400, *_EVERY, 409, 415, 503)
 _POLICY = {"name": TECHNICAL.name, "version": TECHNICAL.version, "rules": TECHNICAL.as_json()}
+_HEADERS = [
+    OpenApiParameter(
+        "X-Request-ID",
+        str,
+        OpenApiParameter.HEADER,
+        description="Taken over into logs and the answer if it is at most 64 letters, digits, `.`, `_`, `:` or `-`.",
+    ),
+    OpenApiParameter("Retry-After", int, OpenApiParameter.HEADER, description="Seconds.", response=[429, 503]),
+    OpenApiParameter("X-Request-ID", str, OpenApiParameter.HEADER, response=True),
+]
 _AS_OF = "2027-03-15T18:04:11.482000-04:00"
 
 
@@ -79,6 +90,7 @@ connection = extend_schema(
     operation_id="connection",
     summary="How the account is connected",
     tags=["Connection"],
+    parameters=_HEADERS,
     responses=_answers(
         ConnectionShape,
         {
@@ -95,7 +107,7 @@ connection = extend_schema(
             "reason": None,
             "last_check": {"at": "2027-03-15T22:00:00Z", "outcome": "ok", "latency_ms": 184, "code": None},
             "token": {"refreshed_at": "2027-03-15T21:40:00Z", "expires_at": "2027-03-15T22:51:00Z"},
-            "consent_url": "https://exchangeintegration.eventcadence.com/connect/…/",
+            "consent_url": "https://exchangeintegration.eventcadence.com/connect/Zt0bJ3uVQm1oXw/",
         },
         _EVERY,
     ),
@@ -104,6 +116,7 @@ availability = extend_schema(
     operation_id="availability",
     summary="What conflicts in the calendars of people and rooms",
     tags=["Availability"],
+    parameters=_HEADERS,
     request=AvailabilitySerializer,
     examples=[OpenApiExample("Question", _QUESTION, request_only=True)],
     responses=_answers(
@@ -138,6 +151,7 @@ slots = extend_schema(
     operation_id="slots",
     summary="Times at which everybody required and a room are free",
     tags=["Slots"],
+    parameters=_HEADERS,
     request=SlotsSerializer,
     examples=[
         OpenApiExample(
