@@ -30,6 +30,10 @@ _MFA = (
     "Due to a configuration change made by your administrator, or because you moved to a new location, "
     "you must use multi-factor authentication to access '00000003-0000-0000-c000-000000000000'."
 )
+_ENROL = (
+    "Due to a configuration change made by your administrator, or because you moved to a new location, "
+    "you must enroll in multi-factor authentication to access '00000003-0000-0000-c000-000000000000'."
+)
 _KEYS_EXPIRED = (
     "The provided client secret keys are expired. Visit the Azure Portal to create new keys for your app, or "
     "consider using certificate credentials for added security: "
@@ -72,15 +76,21 @@ TABLE: dict[int, Aadsts] = {
     ),
     50011: Aadsts(400, "invalid_request", _REDIRECT),
     50020: Aadsts(400, "invalid_request", _GUEST),
+    50033: Aadsts(503, "temporarily_unavailable", "A transient error occurred. Please try again."),
     50034: Aadsts(400, "invalid_grant", "The user account does not exist in the directory."),
     50053: Aadsts(400, "invalid_grant", "The account is locked."),
     50055: Aadsts(400, "invalid_grant", "The password is expired."),
     50057: Aadsts(400, "invalid_grant", "The user account is disabled."),
     50058: Aadsts(400, "login_required", "A silent sign-in request was sent but no user is signed in."),
     50074: Aadsts(400, "invalid_grant", "Strong Authentication is required.", "basic_action"),
+    50072: Aadsts(400, "invalid_grant", _ENROL, "basic_action"),
     50076: Aadsts(400, "invalid_grant", _MFA, "basic_action", _MFA_CLAIMS),
+    50078: Aadsts(400, "invalid_grant", "Presented multi-factor authentication has expired.", "basic_action"),
+    50079: Aadsts(400, "invalid_grant", _ENROL, "basic_action"),
     50105: Aadsts(400, "invalid_grant", "The signed in user is not assigned to a role for the application."),
     50173: Aadsts(400, "invalid_grant", _REVOKED),
+    50196: Aadsts(400, "invalid_grant", "The server ended the request because the client seems to be in a loop."),
+    51004: Aadsts(400, "invalid_grant", "The user account doesn't exist in the directory."),
     53000: Aadsts(400, "invalid_grant", "Device is not in required device state: compliant.", "message_only"),
     53003: Aadsts(400, "invalid_grant", "Access has been blocked by Conditional Access policies.", "message_only"),
     54005: Aadsts(
@@ -110,17 +120,28 @@ TABLE: dict[int, Aadsts] = {
         "invalid_tenant",
         "Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID.",
     ),
+    90006: Aadsts(503, "temporarily_unavailable", "External server is retryable."),
+    90012: Aadsts(503, "temporarily_unavailable", "Request timed out."),
+    90024: Aadsts(503, "temporarily_unavailable", "A transient error has occurred. Please try again."),
     90033: Aadsts(503, "temporarily_unavailable", "A transient error has occurred. Please try again."),
     90038: Aadsts(400, "invalid_request", "Tenant '{tenant}' request is being redirected to the National Cloud."),
     90094: Aadsts(400, "access_denied", "The grant requires admin permission."),
+    90095: Aadsts(400, "access_denied", "Admin consent is required; a request for it was made."),
+    90072: Aadsts(400, "invalid_grant", "The external account must be added to the tenant first."),
     135010: Aadsts(400, "invalid_grant", "KeyNotFound."),
+    500011: Aadsts(400, "invalid_resource", "The resource principal was not found in the tenant."),
+    500021: Aadsts(400, "invalid_grant", "Access to '{tenant}' tenant is denied."),
     500112: Aadsts(400, "invalid_grant", _REPLY),
+    500212: Aadsts(400, "invalid_grant", "The user's administrator has set an outbound access policy."),
+    500213: Aadsts(400, "invalid_grant", "The resource tenant's cross-tenant access policy does not allow this user."),
     501481: Aadsts(
         400,
         "invalid_grant",
         "The Code_Verifier does not match the code_challenge supplied in the authorization request.",
     ),
     530032: Aadsts(400, "invalid_grant", "Blocked by security policy.", "message_only"),
+    650052: Aadsts(400, "invalid_resource", "The app needs access to a service that the organization lacks."),
+    650056: Aadsts(400, "unauthorized_client", "Misconfigured application."),
     700016: Aadsts(400, "unauthorized_client", _UNKNOWN_APP),
     700027: Aadsts(401, "invalid_client", "Client assertion failed signature validation."),
     700082: Aadsts(400, "invalid_grant", _INACTIVE, "bad_token"),
@@ -148,9 +169,12 @@ class _Named(dict[str, str]):
         return f"<{key}>"
 
 
-def describe(number: int, clock: Clock, *, named: Mapping[str, str] | None = None) -> tuple[str, str]:
-    """Return the OAuth error and the description, with trace id and time, as Entra words it."""
-    return TABLE[number].error, _description(number, _ids(clock, ""), named or {})
+def describe(number: int, clock: Clock, *, named: Mapping[str, str] | None = None, text: str = "") -> tuple[str, str]:
+    """Return the OAuth error and the description, with trace id and time, as Entra words it.
+
+    `text` takes the place of the table's where an endpoint has words of its own.
+    """
+    return TABLE[number].error, _description(number, _ids(clock, ""), named or {}, text)
 
 
 def error_response(
@@ -187,8 +211,8 @@ def _ids(clock: Clock, correlation_id: str) -> dict[str, str]:
     }
 
 
-def _description(number: int, ids: dict[str, str], named: Mapping[str, str]) -> str:
-    text = TABLE[number].text.format_map(_Named(named))
+def _description(number: int, ids: dict[str, str], named: Mapping[str, str], text: str = "") -> str:
+    text = text or TABLE[number].text.format_map(_Named(named))
     return (
         f"AADSTS{number}: {text}\r\nTrace ID: {ids['trace_id']}\r\n"
         f"Correlation ID: {ids['correlation_id']}\r\nTimestamp: {ids['timestamp']}"

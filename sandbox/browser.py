@@ -49,29 +49,57 @@ def sign_in(
     *,
     consent: bool = True,
     admin_tick: bool = False,
+    mfa: bool = True,
     session: requests.Session | None = None,
 ) -> str:
     """Sign in as `upn`, answer a consent screen if one comes, return the URL the browser is sent back to.
 
-    Raises SignInRefusedError when the sandbox shows an error page, refuses the account, or offers no
+    Works for authorize and for adminconsent. A second step is approved unless `mfa` is False. Raises
+    SignInRefusedError when the sandbox shows an error page, refuses the account, or offers no
     organisation-wide consent although `admin_tick` asks for it.
     """
-    browser = session or _session()
-    answer = browser.get(authorize_url, allow_redirects=False, timeout=30)
-    if not answer.is_redirect:
-        answer = _submit(browser, answer, "account", {"account": upn})
-    if not answer.is_redirect and "decision" in _page(answer).forms[-1].names:
-        if "account" in {name for form in _page(answer).forms for name in form.names - set(form.fields)}:
-            raise SignInRefusedError(" ".join(_page(answer).text))
-        pressed = {"decision": "accept" if consent else "cancel"}
-        if admin_tick and consent:
-            if "organisation" not in _page(answer).forms[-1].names:
-                raise SignInRefusedError("no consent for the organisation is offered")
-            pressed["organisation"] = "1"
-        answer = _submit(browser, answer, "decision", pressed)
+    answer = _walk(session or _session(), authorize_url, upn, consent=consent, admin_tick=admin_tick, mfa=mfa)
     if not answer.is_redirect:
         raise SignInRefusedError(" ".join(_page(answer).text))
     return answer.headers["Location"]
+
+
+def sign_in_form_post(
+    authorize_url: str, upn: str, *, consent: bool = True, session: requests.Session | None = None
+) -> tuple[str, dict[str, str]]:
+    """Sign in with response_mode=form_post; return where the last page posts to, and its fields."""
+    answer = _walk(session or _session(), authorize_url, upn, consent=consent, admin_tick=False, mfa=True)
+    forms = [form for form in _page(answer).forms if "state" in form.fields and "request" not in form.fields]
+    if not forms:
+        raise SignInRefusedError(" ".join(_page(answer).text))
+    return forms[-1].action, forms[-1].fields
+
+
+def _walk(
+    browser: requests.Session, url: str, upn: str, *, consent: bool, admin_tick: bool, mfa: bool
+) -> requests.Response:
+    answer = browser.get(url, allow_redirects=False, timeout=30)
+    if not answer.is_redirect:
+        answer = _submit(browser, answer, "account", {"account": upn})
+    if _offers(answer, "mfa"):
+        answer = _submit(browser, answer, "mfa", {"mfa": "approved" if mfa else "denied"})
+    if _offers(answer, "decision"):
+        if _offers(answer, "account"):  # the picker again: the account was refused
+            raise SignInRefusedError(" ".join(_page(answer).text))
+        pressed = {"decision": "accept" if consent else "cancel"}
+        if admin_tick and consent:
+            if not _offers(answer, "organisation"):
+                raise SignInRefusedError("no consent for the organisation is offered")
+            pressed["organisation"] = "1"
+        answer = _submit(browser, answer, "decision", pressed)
+    return answer
+
+
+def _offers(answer: requests.Response, name: str) -> bool:
+    """Return whether the page has a field or button of that name to be used by a human."""
+    if answer.is_redirect:
+        return False
+    return any(name in form.names - set(form.fields) for form in _page(answer).forms)
 
 
 def _session() -> requests.Session:

@@ -13,7 +13,7 @@ class Clock:
     """
 
     def __init__(self, at: float | datetime | None = None) -> None:
-        self._at = at.timestamp() if isinstance(at, datetime) else at
+        self._at = _seconds(at) if at is not None else None
         self._offset = 0.0
 
     def now(self) -> float:
@@ -32,3 +32,24 @@ class Clock:
     def advance(self, seconds: float) -> None:
         """Move forward (or, with a negative number, back)."""
         self._offset += seconds
+
+    def set(self, at: float | datetime | None) -> None:
+        """Go to an instant and run or stand still as before; None goes back to the machine's time."""
+        if at is None:
+            self._at, self._offset = None, 0.0
+        else:
+            self._offset += _seconds(at) - self.now()
+
+    def hold(self, *, still: bool) -> None:
+        """Stand still at the current instant, or run on from it."""
+        now = self.now()
+        self._at, self._offset = (now, 0.0) if still else (None, now - time.time())
+
+
+def _seconds(at: float | datetime) -> float:
+    """Return seconds; ValueError for a datetime without an offset, which names no instant."""
+    if not isinstance(at, datetime):
+        return float(at)
+    if at.tzinfo is None:
+        raise ValueError("an instant needs an offset")
+    return at.timestamp()

@@ -21,6 +21,7 @@ class Code:
     method: str
     nonce: str
     issued: float
+    mfa: bool = False
 
 
 class Codes:
@@ -36,6 +37,11 @@ class Codes:
         with self._lock:
             self._codes[text] = code
         return text
+
+    def peek(self, text: str) -> Code | None:
+        """Return the code if it can still be taken, without taking it."""
+        with self._lock:
+            return self._codes.get(text)
 
     def take(self, text: str) -> Code | None:
         """Return the code, once; None when it was used before, KeyError when it was never issued."""

@@ -19,6 +19,7 @@ class Seen:
     client_request_id: str = ""
     prefer: str = ""
     encoding: str = ""
+    at: float = 0.0  # the sandbox's time
 
 
 class Counters:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from sandbox import aadsts
+from sandbox.adminconsent import AdminConsent
 from sandbox.authorize import Authorize
-from sandbox.clock import Clock
-from sandbox.counters import Counters
-from sandbox.directory import Directory
 from sandbox.messages import Request, Response, json_response
-from sandbox.people import PERSONAL_TENANT_ID
+from sandbox.people import PERSONAL_TENANT_ID, Account
 from sandbox.redemption import Redemption
 from sandbox.tokens import public_keys
+from sandbox.world import World
 
 
 class Entra:
@@ -20,18 +19,16 @@ class Entra:
     warning meets them.
     """
 
-    def __init__(
-        self,
-        *,
-        authorize: Authorize,
-        redemption: Redemption,
-        directory: Directory,
-        clock: Clock,
-        counters: Counters,
-    ) -> None:
-        self._authorize, self._redemption = authorize, redemption
-        self._directory, self._clock, self._counters = directory, clock, counters
+    def __init__(self, world: World) -> None:
+        self._authorize, self._admin_consent = Authorize(world), AdminConsent(world)
+        self._redemption = Redemption(world)
+        self._directory, self._clock, self._counters = world.directory, world.clock, world.counters
+        self._gate = world.gate
         self.pages_origin = ""
+
+    def bearer(self, request: Request) -> Account | None:
+        """Return whose refresh token or code a token request brings, good or not."""
+        return self._redemption.bearer(request)
 
     def answer(self, request: Request) -> Response | None:
         """Answer one request."""
@@ -47,14 +44,29 @@ class Entra:
             return self._authorize.signed_in(request, tenant)
         if route == "POST oauth2/v2.0/consent":
             return self._authorize.decided(request, tenant)
+        if rest in {"v2.0/adminconsent", "adminconsent"} and request.method in {"GET", "POST"}:
+            return self._admin_consent.answer(request, tenant, older=rest == "adminconsent")
+        if route == "GET discovery/instance":
+            return self._instance(request, tenant)
         if route == "POST oauth2/v2.0/token":
             return self._redemption.answer(request, tenant)
         return None
+
+    def _instance(self, request: Request, name: str) -> Response:
+        """Answer the list of cloud aliases; the sandbox is a cloud of its own with one name."""
+        self._counters.add("discovery")
+        host = request.origin.partition("://")[2]
+        metadata = [{"preferred_network": host, "preferred_cache": host, "aliases": [host]}]
+        where = f"{request.origin}/{name}/v2.0/.well-known/openid-configuration"
+        document = {"tenant_discovery_endpoint": where, "api-version": "1.1", "metadata": metadata}
+        return json_response(200, document)
 
     def _discovery(self, request: Request, name: str) -> Response:
         """Answer the discovery document; members as recorded from Microsoft, where the sandbox has them."""
         self._counters.add("discovery")
         tenant = self._directory.tenant(name)
+        if tenant is not None and self._gate.is_deleted(tenant.tid):
+            return aadsts.error_response(90002, self._clock, named={"tenant": name})
         if tenant is not None:
             issuer_tenant = tenant.tid
         elif name == "consumers":
@@ -72,7 +84,7 @@ class Entra:
                 "client_secret_basic",
             ],
             "jwks_uri": f"{secure}/discovery/v2.0/keys",
-            "response_modes_supported": ["query"],
+            "response_modes_supported": ["query", "fragment", "form_post"],
             "subject_types_supported": ["pairwise"],
             "id_token_signing_alg_values_supported": ["RS256"],
             "response_types_supported": ["code"],

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from threading import Lock
+from typing import Any
 
 from sandbox import aadsts
 from sandbox.clock import Clock
 from sandbox.messages import Headers, Request, Response, json_response
+from sandbox.people import Account
 
-KINDS = ("json", "html", "empty", "truncated", "dropped")
+KINDS = ("json", "html", "empty", "truncated", "dropped", "big", "bomb")
+BIG = 50 * 2**20
 GRAPH_CODES = {
     400: "BadRequest",
     401: "InvalidAuthenticationToken",
@@ -33,7 +37,9 @@ class Fault:
     `delay` passes before the behaviour runs, `hold` between its work and its answer, `drip` while the answer
     is sent; all in seconds. With `status` or `aadsts` the behaviour does not run at all. `kind` says what the
     body is; `truncated` and `dropped` apply to the behaviour's own answer when no status is given.
-    `reader` limits the fault to one signed-in user, `mailbox` to calls naming that address.
+    `big` and `bomb` answer with `size` bytes of JSON, plain or packed into some thousandth of it by gzip.
+    `reader` limits the fault to one signed-in user (also by the refresh token or code it brings), `tenant` to
+    one tenant (by domain, name or id), `mailbox` to calls naming that address.
     """
 
     path: str = ""
@@ -46,7 +52,9 @@ class Fault:
     hold: float = 0.0
     drip: float = 0.0
     times: int | None = 1
+    size: int = BIG
     reader: str = ""
+    tenant: str = ""
     mailbox: str = ""
 
     def __post_init__(self) -> None:
@@ -55,11 +63,12 @@ class Fault:
         if self.aadsts is not None and self.aadsts not in aadsts.TABLE:
             raise ValueError(f"AADSTS{self.aadsts} is not in the sandbox's table")
 
-    def matches(self, request: Request, reader: str) -> bool:
+    def matches(self, request: Request, reader: Account | None) -> bool:
         """Return whether the fault is meant for this request."""
         return (
             self.path in request.path
-            and (not self.reader or self.reader.casefold() == reader.casefold())
+            and (not self.reader or (reader is not None and self.reader.casefold() == reader.upn.casefold()))
+            and (not self.tenant or self.tenant.casefold() in _tenant_names(request, reader))
             and (not self.mailbox or self.mailbox.casefold().encode() in request.body.lower())
         )
 
@@ -70,7 +79,7 @@ class Fault:
             answered = aadsts.error_response(self.aadsts, clock, status=self.status)
         elif self.status is not None:
             answered = self._body(self.status)
-        elif self.kind in {"html", "empty"}:
+        elif self.kind in {"html", "empty", "big", "bomb"}:
             answered = self._body(200)
         else:
             return None
@@ -90,6 +99,8 @@ class Fault:
             return Response(status=status, body=page, headers=(("Content-Type", "text/html"),))
         if self.kind == "empty":
             return Response(status=status)
+        if self.kind in {"big", "bomb"}:
+            return _big(status, self.size, packed=self.kind == "bomb")
         code = self.code or GRAPH_CODES.get(status, "UnknownError")
         error = {
             "code": code,
@@ -111,7 +122,7 @@ class Faults:
         with self._lock:
             self._faults.append(fault)
 
-    def take(self, request: Request, reader: str) -> Fault | None:
+    def take(self, request: Request, reader: Account | None) -> Fault | None:
         """Return the fault for this request, counting it down."""
         with self._lock:
             for index, fault in enumerate(self._faults):
@@ -122,10 +133,30 @@ class Faults:
                     return fault
         return None
 
+    def as_json(self) -> list[dict[str, Any]]:
+        """Return the faults in force, in order."""
+        with self._lock:
+            return [asdict(fault) for fault in self._faults]
+
     def clear(self) -> None:
         """Remove all faults."""
         with self._lock:
             self._faults.clear()
+
+
+def _tenant_names(request: Request, reader: Account | None) -> set[str]:
+    """Return how the tenant of a request may be called: its reader's, or the one in Entra's path."""
+    named = {request.path.lstrip("/").partition("/")[0].casefold()}
+    return named if reader is None else named | {reader.tenant.name, reader.tenant.domain, reader.tenant.tid}
+
+
+def _big(status: int, size: int, *, packed: bool) -> Response:
+    """Return a JSON body of about so many bytes, the padding a member that nobody reads."""
+    body = b'{"value":[],"padding":"' + b"x" * size + b'"}'
+    headers: Headers = (("Content-Type", "application/json"),)
+    if packed:
+        body, headers = gzip.compress(body, compresslevel=1, mtime=0), (*headers, ("Content-Encoding", "gzip"))
+    return Response(status=status, body=body, headers=headers)
 
 
 def parse_fault(fields: dict[str, object]) -> Fault:

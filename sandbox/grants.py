@@ -34,12 +34,18 @@ class Grants:
         self._expired: Counter[str] = Counter()
         self._save()
 
-    def consent(self, tid: str, who: str, scopes: Iterable[str]) -> None:
-        """Record consent of one user (an oid) or, with EVERYBODY, for the tenant."""
+    def consent(self, tid: str, who: str, scopes: Iterable[str], *, replace: bool = False) -> None:
+        """Record consent of one user (an oid) or, with EVERYBODY, for the tenant; in addition or instead."""
         with self._lock:
             key = f"{tid}/{who}"
-            self._consents[key] = sorted({*self._consents.get(key, ()), *scopes})
+            kept = () if replace else self._consents.get(key, ())
+            self._consents[key] = sorted({*kept, *scopes})
             self._save()
+
+    def consents(self) -> list[tuple[str, str, list[str]]]:
+        """Return (tenant id, oid or EVERYBODY, scopes) of each consent."""
+        with self._lock:
+            return [(*_halves(key), list(scopes)) for key, scopes in self._consents.items()]
 
     def consented(self, tid: str, oid: str) -> frozenset[str]:
         """Return the scopes consented by the user or for the tenant."""
@@ -118,3 +124,8 @@ class Grants:
         fresh.touch(mode=0o600)
         fresh.write_text(json.dumps(kept))
         fresh.replace(self._path)
+
+
+def _halves(key: str) -> tuple[str, str]:
+    tid, _, who = key.partition("/")
+    return tid, who

@@ -7,17 +7,14 @@ import re
 import uuid
 from dataclasses import dataclass, replace
 
-from sandbox.clock import Clock
-from sandbox.counters import Counters
-from sandbox.directory import Directory
-from sandbox.grants import Grants
+from sandbox.claims import challenge
 from sandbox.messages import Headers, Request, Response, json_response
-from sandbox.options import Options
 from sandbox.people import Account
 from sandbox.questions import GraphError, parse_question
 from sandbox.schedules import schedule_information
 from sandbox.scopes import READS_SCHEDULES
-from sandbox.tokens import Grant, Mint
+from sandbox.tokens import Grant
+from sandbox.world import World
 
 _CONTEXT = "https://graph.microsoft.com/v1.0/$metadata#Collection(microsoft.graph.scheduleInformation)"
 _SCHEDULE = re.compile(r"^(?:me|users/(?P<user>[^/]+))/calendar/(?:microsoft\.graph\.)?getSchedule$", re.IGNORECASE)
@@ -25,6 +22,8 @@ _AUTHENTICATE = (
     'Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", '
     'client_id="00000003-0000-0000-c000-000000000000"'
 )
+# Several such headers may come (claims-challenge.md); a client has to find the one with claims.
+_PLAIN_CHALLENGE = 'Bearer authorization_uri="https://login.windows.net/common/oauth2/authorize"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,18 +37,10 @@ class Caller:
 class Graph:
     """Answers `/v1.0/…`; None for other paths."""
 
-    def __init__(
-        self,
-        *,
-        directory: Directory,
-        mint: Mint,
-        grants: Grants,
-        options: Options,
-        clock: Clock,
-        counters: Counters,
-    ) -> None:
-        self._directory, self._mint, self._grants = directory, mint, grants
-        self._options, self._clock, self._counters = options, clock, counters
+    def __init__(self, world: World) -> None:
+        self._directory, self._mint, self._grants = world.directory, world.mint, world.grants
+        self._options, self._clock, self._counters = world.options, world.clock, world.counters
+        self._conditions = world.conditions
 
     def caller(self, request: Request) -> Caller | None:
         """Return who the bearer token belongs to, valid or not; None when there is none of ours."""
@@ -64,7 +55,13 @@ class Graph:
         if match is None or not request.path.startswith("/v1.0/"):
             return ""
         caller = self.caller(request)
-        return match["user"] or (caller.account.upn if caller else "")
+        if match["user"]:
+            account = self._named(match["user"])
+            return account.upn if account else match["user"]
+        return caller.account.upn if caller else ""
+
+    def _named(self, user: str) -> Account | None:
+        return self._directory.find(user) or self._directory.by_oid(user)
 
     def answer(self, request: Request) -> Response | None:
         """Answer one request."""
@@ -82,13 +79,30 @@ class Graph:
                 raise GraphError(400, "BadRequest", "Resource not found for the segment.")
         except GraphError as error:
             return self.error(request, error)
-        return self._finish(request, json_response(200, body))
+        return self.finished(request, body)
 
     def throttled(self, request: Request) -> Response:
         """Return Graph's answer to one call too many at a time."""
         headers = (("Retry-After", self._options.retry_after),)
         message = "Application is over its MailboxConcurrency limit."
         return self.error(request, GraphError(429, "ApplicationThrottled", message, headers))
+
+    def exhausted(self, request: Request, wait: float) -> Response:
+        """Return Graph's answer to one call too many in ten minutes; `wait` in seconds."""
+        headers = (("Retry-After", f"{wait:.3f}"),)
+        return self.error(request, GraphError(429, "TooManyRequests", "Please retry again later.", headers))
+
+    def finished(self, request: Request, body: dict[str, object]) -> Response:
+        """Return a good answer with Graph's headers."""
+        return self._finish(request, json_response(200, body))
+
+    def refusal(self, request: Request) -> Response | None:
+        """Return the 401 for a request without a usable token, or None."""
+        try:
+            self._authorised(request)
+        except GraphError as error:
+            return self.error(request, error)
+        return None
 
     def error(self, request: Request, error: GraphError) -> Response:
         """Return an error answer with Graph's body and headers."""
@@ -97,6 +111,8 @@ class Graph:
             "request-id": str(uuid.uuid4()),
             "client-request-id": request.headers.get("client-request-id", ""),
         }
+        if error.code == "TooManyRequests":  # the sample of concepts/throttling.md repeats itself inside
+            inner = {"code": "429", "message": "Please retry after", "status": "429", **inner}
         body = {"error": {"code": error.code, "message": error.message, "innerError": inner}}
         return self._finish(request, json_response(error.status, body, error.headers))
 
@@ -113,7 +129,20 @@ class Graph:
             self._counters.add("unauthorized", whose=caller.account.upn)
             message = "Access token has expired or is not yet valid."
             raise GraphError(401, "InvalidAuthenticationToken", message, headers)
+        self._challenge(caller)
         return caller
+
+    def _challenge(self, caller: Caller) -> None:
+        """Continuous access evaluation: refuse until a token comes that was asked for with our claims."""
+        condition, grant = self._conditions.of(caller.account, "cae"), caller.grant
+        if condition is None or not (grant.cp1 or self._options.cae_for_all):
+            return
+        if condition.value == "cures" and grant.nbf >= int(condition.since):
+            return
+        self._counters.add("claims_challenge", whose=caller.account.upn)
+        message = "Continuous access evaluation resulted in challenge with result: InteractionRequired."
+        headers = (("WWW-Authenticate", challenge(condition.since)), ("WWW-Authenticate", _PLAIN_CHALLENGE))
+        raise GraphError(401, "InvalidAuthenticationToken", message, headers)
 
     def _me(self, account: Account) -> dict[str, object]:
         self._counters.add("me")
@@ -131,7 +160,7 @@ class Graph:
             raise GraphError(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
         target = caller.account
         if user is not None:
-            found = self._directory.find(user) or self._directory.by_oid(user)
+            found = self._named(user)
             if found is None or found.tenant != caller.account.tenant:
                 raise GraphError(404, "ResourceNotFound", "Resource could not be discovered.")
             target = found

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import requests
 import responses
+from urllib3 import HTTPHeaderDict
 
 from sandbox.messages import parse_request
 from sandbox.service import Sandbox
@@ -28,7 +29,7 @@ def intercepted(
     and a truncated body surface as the exceptions requests raises for them.
     """
 
-    def answer(prepared: requests.PreparedRequest) -> tuple[int, dict[str, str], bytes | Exception]:
+    def answer(prepared: requests.PreparedRequest) -> tuple[int, HTTPHeaderDict, bytes | Exception]:
         body = prepared.body or b""
         request = parse_request(
             method=prepared.method or "GET",
@@ -38,10 +39,10 @@ def intercepted(
         )
         response = sandbox.handle(request)
         if response.broken == "dropped":
-            return response.status, {}, requests.ConnectionError("the connection was dropped")
+            return response.status, HTTPHeaderDict(), requests.ConnectionError("the connection was dropped")
         if response.broken == "truncated":
-            return response.status, {}, requests.exceptions.ChunkedEncodingError("the body was cut short")
-        return response.status, dict(response.headers), response.body
+            return response.status, HTTPHeaderDict(), requests.exceptions.ChunkedEncodingError("the body was cut short")
+        return response.status, HTTPHeaderDict(response.headers), response.body
 
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
         for prefix in passthru:

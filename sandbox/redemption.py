@@ -5,21 +5,19 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from urllib.parse import unquote_plus
 
 from sandbox import aadsts
 from sandbox.assertion import assertion_is_good
-from sandbox.clock import Clock
-from sandbox.codes import Codes
-from sandbox.counters import Counters
-from sandbox.directory import Directory
-from sandbox.grants import Grants
+from sandbox.claims import Claims, parse_claims
+from sandbox.identity import id_token_claims
 from sandbox.messages import Request, Response, json_response
-from sandbox.options import Options, Registration
 from sandbox.people import Account
 from sandbox.scopes import OPENID, UnknownScopeError, parse_scopes, wire_scopes
-from sandbox.tokens import Grant, Mint, challenge_of, client_info, pairwise_subject, sign_id_token
+from sandbox.tokens import Grant, challenge_of, client_info, sign_id_token
+from sandbox.world import World
 
 INACTIVITY = 90 * 86_400
 
@@ -32,31 +30,42 @@ class RefusedError(Exception):
         self.number, self.named = number, named
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn:
+    """The sign-in behind a token (its time in seconds) and what the request's claims say."""
+
+    auth_time: float
+    mfa: bool
+    claims: Claims
+
+
 class Redemption:
     """POST /{tenant}/oauth2/v2.0/token."""
 
-    def __init__(
-        self,
-        *,
-        directory: Directory,
-        registration: Registration,
-        options: Options,
-        grants: Grants,
-        codes: Codes,
-        mint: Mint,
-        clock: Clock,
-        counters: Counters,
-    ) -> None:
-        self._directory, self._registration, self._options = directory, registration, options
-        self._grants, self._codes, self._mint = grants, codes, mint
-        self._clock, self._counters = clock, counters
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._directory, self._registration, self._options = world.directory, world.registration, world.options
+        self._grants, self._codes, self._mint = world.grants, world.codes, world.mint
+        self._clock, self._counters, self._gate = world.clock, world.counters, world.gate
+
+    def bearer(self, request: Request) -> Account | None:
+        """Return whose refresh token or code a request brings; the code is not used up."""
+        if not request.path.endswith("/oauth2/v2.0/token"):
+            return None
+        form = request.form
+        grant = self._mint.read_refresh(form.get("refresh_token", ""))
+        code = None if grant else self._codes.peek(form.get("code", ""))
+        oid = grant.oid if grant else code.oid if code else ""
+        return self._directory.by_oid(oid)
 
     def answer(self, request: Request, tenant_name: str) -> Response:
         """Answer a token request with tokens or with Entra's error."""
         form = request.form
         try:
-            known = self._directory.tenant(tenant_name) is not None
-            if not known and tenant_name not in {"organizations", "common", "consumers"}:
+            tenant = self._directory.tenant(tenant_name)
+            if tenant is not None and self._gate.is_deleted(tenant.tid):
+                raise RefusedError(90002, tenant=tenant_name)
+            if tenant is None and tenant_name not in {"organizations", "common", "consumers"}:
                 raise RefusedError(90002, tenant=tenant_name)
             self._authenticate(request, form)
             grant_type = form.get("grant_type", "")
@@ -84,6 +93,8 @@ class Redemption:
             client_id, secret = _basic(credentials)
         if client_id != self._registration.client_id:
             raise RefusedError(700016, client_id=client_id)
+        if self._options.app_disabled:
+            raise RefusedError(7000112, client_id=client_id)
         if assertion := form.get("client_assertion", ""):
             audience = f"{request.origin}{request.path}"
             if not assertion_is_good(
@@ -116,9 +127,12 @@ class Redemption:
             raise RefusedError(501481)
         account = self._account(code.oid)
         scopes = _subset(form.get("scope", ""), code.scopes)
-        body = self._tokens(account, scopes, consented=code.scopes)
+        sign_in = SignIn(auth_time=code.issued, mfa=code.mfa, claims=_claims(form))
+        body = self._tokens(account, scopes, consented=code.scopes, sign_in=sign_in)
         if "openid" in code.scopes:
-            body["id_token"] = sign_id_token(self._claims(account, request.origin, code.nonce))
+            body["id_token"] = sign_id_token(
+                id_token_claims(self._world, account, origin=request.origin, nonce=code.nonce)
+            )
         if form.get("client_info") == "1":
             body["client_info"] = client_info(account.oid, account.tenant.tid)
         return body
@@ -130,17 +144,16 @@ class Redemption:
         if grant is None or account is None or grant.client_id != self._registration.client_id:
             raise RefusedError(70000)
         self._account(grant.oid)
-        if grant.generation != self._grants.generation(grant.oid):
-            revoked_at = self._grants.revoked_at(grant.oid)
-            raise RefusedError(50173, issued=_stamp(grant.issued), valid_from=_stamp(revoked_at))
-        if self._clock.now() >= grant.expires:
-            raise RefusedError(700082, issued=_stamp(grant.issued))
+        if number := self._gate.at_refresh(account, grant):
+            valid_from = _stamp(self._grants.revoked_at(grant.oid))
+            raise RefusedError(number, issued=_stamp(grant.issued), valid_from=valid_from)
         if self._options.rotation == "strict" and not self._grants.use_once(grant.id):
             raise RefusedError(70000)
         scopes = _subset(form.get("scope", ""), grant.scopes)
         if not set(scopes) <= self._grants.consented(account.tenant.tid, account.oid):
             raise RefusedError(65001, client_id=grant.client_id)
-        body = self._tokens(account, scopes, consented=grant.scopes)
+        sign_in = SignIn(auth_time=grant.auth_time or grant.issued, mfa=grant.mfa, claims=_claims(form))
+        body = self._tokens(account, scopes, consented=grant.scopes, sign_in=sign_in)
         if form.get("client_info") == "1":
             body["client_info"] = client_info(account.oid, account.tenant.tid)
         return body
@@ -149,16 +162,20 @@ class Redemption:
         account = self._directory.by_oid(oid)
         if account is None:
             raise RefusedError(50034)
-        if self._grants.is_disabled(oid):
-            raise RefusedError(50057)
+        if number := self._gate.at_token(account):
+            named = {"tenant": account.tenant.tid, "client_id": self._registration.client_id}
+            raise RefusedError(number, **named)
         return account
 
-    def _tokens(self, account: Account, scopes: tuple[str, ...], *, consented: tuple[str, ...]) -> dict[str, object]:
+    def _tokens(
+        self, account: Account, scopes: tuple[str, ...], *, consented: tuple[str, ...], sign_in: SignIn
+    ) -> dict[str, object]:
         """Return the answer's common members; the refresh token keeps all consented scopes."""
         granted = tuple(
             dict.fromkeys(s for s in (*scopes, *self._options.extra_scopes) if s not in self._options.missing_scopes)
         )
-        now, lifetime = self._clock.now(), self._options.token_lifetime
+        now, cp1 = self._clock.now(), sign_in.claims.cp1
+        lifetime = self._options.cae_token_lifetime if cp1 else self._options.token_lifetime
         grant = Grant(
             oid=account.oid,
             tid=account.tenant.tid,
@@ -167,6 +184,10 @@ class Redemption:
             issued=now,
             expires=now + lifetime,
             generation=self._grants.access_generation(account.oid),
+            auth_time=sign_in.auth_time,
+            mfa=sign_in.mfa,
+            cp1=cp1,
+            nbf=sign_in.claims.nbf,
         )
         body: dict[str, object] = {
             "token_type": "Bearer",
@@ -177,38 +198,14 @@ class Redemption:
         }
         if "offline_access" in granted and not self._options.omit_refresh_token:
             body["refresh_token"] = self._mint.refresh(
-                Grant(
-                    oid=grant.oid,
-                    tid=grant.tid,
-                    client_id=grant.client_id,
+                replace(
+                    grant,
                     scopes=consented,
-                    issued=now,
                     expires=now + INACTIVITY,
                     generation=self._grants.generation(account.oid),
                 )
             )
         return body
-
-    def _claims(self, account: Account, origin: str, nonce: str) -> dict[str, object]:
-        now, client_id = int(self._clock.now()), self._registration.client_id
-        claims: dict[str, object] = {
-            "aud": client_id,
-            "iss": f"{origin}/{account.tenant.tid}/v2.0",
-            "iat": now,
-            "nbf": now,
-            "exp": now + 3600,
-            "name": account.name,
-            "oid": account.oid,
-            "preferred_username": account.upn,
-            "sub": pairwise_subject(account.oid, client_id),
-            "tid": account.tenant.tid,
-            "uti": "sandbox",
-            "ver": "2.0",
-        }
-        if nonce:
-            claims["nonce"] = nonce
-        claims.update(self._options.id_token_claims)
-        return {name: value for name, value in claims.items() if value is not None}
 
 
 def _basic(credentials: str) -> tuple[str, str]:
@@ -231,6 +228,13 @@ def _subset(text: str, consented: tuple[str, ...]) -> tuple[str, ...]:
         if scope not in consented and scope not in OPENID:
             raise RefusedError(65001)
     return tuple(scope for scope in consented if scope in asked or scope in OPENID)
+
+
+def _claims(form: Mapping[str, str]) -> Claims:
+    try:
+        return parse_claims(form.get("claims", ""))
+    except (ValueError, TypeError, AttributeError):
+        raise RefusedError(9002313) from None
 
 
 def _stamp(seconds: float) -> str:

@@ -1,8 +1,11 @@
-"""Exchange's concurrency limit: so many calls at a time for one app and mailbox."""
+"""Exchange's two limits for one app and mailbox: calls at a time, and calls in ten minutes.
+
+Figures: microsoft-graph-docs-contrib concepts/throttling-limits.md, Outlook service limits.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -35,3 +38,31 @@ class Throttle:
         finally:
             with self._lock:
                 self._flying[key] -= 1
+
+
+class Quota:
+    """Counts the calls of the last so many seconds for each mailbox, refused ones too."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._calls: dict[str, deque[float]] = {}
+
+    def take(self, mailbox: str, *, now: float, limit: int, window: float) -> float:
+        """Count a call; return 0.0 when it is allowed, else the seconds until one is.
+
+        Refused calls count (concepts/throttling.md), so whoever does not wait stays refused.
+        """
+        with self._lock:
+            calls = self._calls.setdefault(mailbox.casefold(), deque())
+            while calls and calls[0] <= now - window:
+                calls.popleft()
+            refused = len(calls) >= limit
+            calls.append(now)
+            while len(calls) > max(limit, 1):  # older ones no longer decide anything
+                calls.popleft()
+            return max(calls[0] + window - now, 0.001) if refused else 0.0
+
+    def forget(self) -> None:
+        """Start counting anew."""
+        with self._lock:
+            self._calls.clear()

@@ -23,7 +23,7 @@ _ACCESS_BYTES, _REFRESH_BYTES = 700, 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What a token stands for; times in seconds."""
+    """What a token stands for; times in seconds. Tokens issued by older versions lack the later members."""
 
     oid: str
     tid: str
@@ -33,6 +33,10 @@ class Grant:
     expires: float
     generation: int = 0
     id: str = ""
+    auth_time: float = 0.0  # of the sign-in behind it
+    mfa: bool = False  # that sign-in proved more than a password
+    cp1: bool = False  # the client said that it understands claims challenges
+    nbf: float = 0.0  # the claims it was asked for with
 
 
 class Mint:
