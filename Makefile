@@ -3,6 +3,9 @@
 PYTHON ?= $(firstword $(foreach p,python3.11 python3,$(shell command -v $(p) 2>/dev/null)))
 BIN := .venv/bin
 READY := .venv/.ready
+DEMO_READY := .venv/.ready-for-the-demo
+SHELL := /bin/bash
+PYTEST := -q -n auto --dist loadgroup
 PUBLIC := https://exchangeintegration.eventcadence.com
 
 .PHONY: help demo demo-reset test check format lock clean
@@ -10,25 +13,36 @@ PUBLIC := https://exchangeintegration.eventcadence.com
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
-$(READY): requirements-dev.txt
+# $(call install,FILE): what FILE pins, into .venv; a line a package, so that the wait can be watched.
+define install
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null \
 	  || { echo "Python 3.11 with its venv module is needed (on Debian: apt-get install python3.11-venv)."; exit 1; }
-	@echo "Installing into .venv (about a minute the first time) …"
+	@echo "Installing $(1) into .venv …"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --disable-pip-version-check --require-hashes -r requirements-dev.txt \
+	@set -o pipefail; $(BIN)/pip install --disable-pip-version-check --require-hashes -r $(1) \
 	  | sed -uE -n 's/^Collecting ([A-Za-z0-9_.-]+).*/  fetching \1/p; s/^(Installing collected packages).*/  installing …/p'
-	@test -x $(BIN)/django-admin || { echo "The installation failed; see above."; exit 1; }
 	@touch $@
+endef
 
-demo: $(READY) ## The whole product on this machine, with a simulated Microsoft 365 (make demo PORT=8010)
+$(DEMO_READY): requirements-demo.txt
+	$(call install,requirements-demo.txt)
+
+$(READY): requirements-dev.txt
+	$(call install,requirements-dev.txt)
+
+demo: $(DEMO_READY) ## The whole product on this machine, with a simulated Microsoft 365 (make demo PORT=8010)
 	@$(BIN)/python -m demo $(if $(PORT),--port $(PORT)) $(if $(SANDBOX_HTTPS_PORT),--https-port $(SANDBOX_HTTPS_PORT)) \
 	  $(if $(SANDBOX_HTTP_PORT),--http-port $(SANDBOX_HTTP_PORT))
 
-demo-reset: $(READY) ## Forget the demo's data
+demo-reset: $(DEMO_READY) ## Forget the demo's data
 	@$(BIN)/python -m demo --reset
 
-test: $(READY) ## All tests
-	$(BIN)/pytest -n auto --dist loadgroup
+# What the database, the cache or the broker could change runs a second time on real PostgreSQL and Redis.
+ON_SERVICES := tests/tenants tests/freebusy tests/journeys tests/processes --ignore=tests/freebusy/core
+
+test: $(READY) ## All tests: embedded, then on throwaway PostgreSQL and Redis
+	$(BIN)/pytest $(PYTEST)
+	$(BIN)/python -m tests.services $(BIN)/pytest $(PYTEST) $(ON_SERVICES)
 
 check: $(READY) ## Lint, types, import rules, migrations, OpenAPI, deployment settings
 	$(BIN)/ruff check .
@@ -44,8 +58,9 @@ format: $(READY) ## Put the code into the house's form
 	$(BIN)/ruff format .
 
 lock: $(READY) ## Compile requirements*.txt anew from requirements*.in
-	$(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 --no-header requirements.in -o requirements.txt
-	$(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 --no-header requirements-dev.in -o requirements-dev.txt
+	for name in requirements requirements-demo requirements-dev; do \
+	  $(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 --no-header $$name.in -o $$name.txt || exit 1; \
+	done
 
 clean: ## Remove what was installed and made
 	rm -rf .venv var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
