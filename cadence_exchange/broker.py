@@ -6,6 +6,7 @@ between gets an empty message and dies. Here a message appears complete or not a
 
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
 from time import time_ns
 from typing import Any
@@ -19,7 +20,19 @@ ALIAS = "embedded"
 
 
 class Channel(filesystem.Channel):
-    """Writes under a hidden name, then renames."""
+    """Writes under a hidden name, then renames; the routing table of an exchange too."""
+
+    def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
+        file: Path = self._exchange_file(exchange)  # type: ignore[no-untyped-call]
+        binding = filesystem.exchange_queue_t(routing_key or "", pattern or "", queue or "")
+        # The stock table is emptied first and locked afterwards: a second process at its start may read nothing.
+        with (self.control_folder / ".lock").open("a") as guard:
+            fcntl.flock(guard, fcntl.LOCK_EX)
+            table = self.get_table(exchange)  # type: ignore[no-untyped-call]
+            if binding not in table:
+                part = file.with_name(f".{file.name}.part")
+                part.write_text(dumps([binding, *table]), encoding="utf-8")  # type: ignore[no-untyped-call]
+                part.replace(file)
 
     def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:  # type: ignore[override]  # as its parent
         # Nanoseconds of the wall clock keep the order over a reboot; the stock name uses the monotonic clock.

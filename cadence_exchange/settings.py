@@ -40,6 +40,8 @@ PUBLIC_HTTPS = PUBLIC_URL.startswith("https://")
 PUBLIC_HOST = urlsplit(PUBLIC_URL).hostname or "localhost"
 ALLOWED_HOSTS = [host.strip() for host in env_text("ALLOWED_HOSTS", PUBLIC_HOST).split(",") if host.strip()]
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+# gunicorn's own variable: whose word on the visitor's address and scheme is believed.
+TRUSTED_PROXIES = frozenset(proxy.strip() for proxy in env_text("FORWARDED_ALLOW_IPS", "127.0.0.1,::1").split(","))
 
 
 # --- database ---------------------------------------------------------------------------------------------------
@@ -104,6 +106,8 @@ CACHES: dict[str, dict[str, Any]] = {
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
             "LOCATION": REDIS_URL,
             "KEY_PREFIX": REDIS_NAMESPACE,
+            # Without them a server that accepts and then says nothing would hold an answer for ever.
+            "OPTIONS": {"socket_connect_timeout": 3, "socket_timeout": 5},
         }
         if REDIS_URL
         else {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cadence_cache"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-import os
 
+from django.conf import settings
 from django.http import HttpRequest
 
 from tenants.correlation import current_request_id
@@ -13,7 +13,6 @@ from tenants.models import Account, AuditEntry
 
 log = logging.getLogger(__name__)
 SYSTEM = "Cadence Exchange"
-_TRUSTED_PROXIES = frozenset(part.strip() for part in os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1").split(","))
 
 
 def record(
@@ -45,7 +44,7 @@ def record(
 def client_address(request: HttpRequest) -> str | None:
     """The visitor's address; a forwarded one is believed only from the proxy that gunicorn trusts too."""
     peer = request.META.get("REMOTE_ADDR", "")
-    if peer in _TRUSTED_PROXIES or "*" in _TRUSTED_PROXIES:
+    if not {peer, "*"}.isdisjoint(settings.TRUSTED_PROXIES):
         peer = request.META.get("HTTP_X_FORWARDED_FOR", peer).rpartition(",")[2].strip() or peer
     try:
         return str(ipaddress.ip_address(peer))
