@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from microsoft.errors import IntegrationError, Throttled, Unavailable
-from microsoft.graph import ScheduleReport
+from microsoft.graph import MailboxFailure, ScheduleReport
 from microsoft.http import Deadline
 from tenants import microsoft365
 from tenants.health import Health, Outcome
@@ -84,10 +84,10 @@ def _check(connection: Connection) -> CheckResult:
 def _outcome(report: ScheduleReport, reader: str) -> tuple[Outcome, str]:
     try:
         raise_for_mailbox(report, reader)
-    except Throttled as error:
-        return Outcome.THROTTLED, error.code
-    except Unavailable as error:
-        return (Outcome.THROTTLED if error.code == "throttled" else Outcome.UNREACHABLE), error.code
     except IntegrationError as error:
-        return Outcome.REFUSED, error.code
+        result = report.results[reader.casefold()]
+        # The error has Microsoft's own code, of which there are several for one and the same.
+        if isinstance(error, Throttled) or (isinstance(result, MailboxFailure) and result.code == "throttled"):
+            return Outcome.THROTTLED, error.code
+        return (Outcome.UNREACHABLE if isinstance(error, Unavailable) else Outcome.REFUSED), error.code
     return Outcome.OK, ""
