@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import threading
@@ -20,36 +19,17 @@ from microsoft.http import Deadline
 from tenants.coordination import Coordinator, ReaderGate, coordinator
 from tenants.coordination.embedded import SqliteCoordinator
 from tenants.coordination.redis_store import RedisCoordinator
+from tests.services import redis_server
 
 ROOT = Path(__file__).resolve().parents[2]
 RATE, BURST = 20.0, 300  # 1200 a minute, as by default
 
 
 @pytest.fixture(scope="session")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A throwaway Redis or Valkey that listens on a socket file only."""
-    server = shutil.which("redis-server") or shutil.which("valkey-server")
-    if server is None:
-        pytest.skip("no redis-server here: apt-get install redis-server")
-    folder = tmp_path_factory.mktemp("redis")
-    url = f"unix://{folder}/s"
-    process = subprocess.Popen(
-        [server, "--port", "0", "--unixsocket", f"{folder}/s", "--save", "", "--appendonly", "no"],
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        client = redis.Redis.from_url(url)
-        end = time.monotonic() + 30
-        while not (folder / "s").exists() or not client.ping():
-            assert process.poll() is None
-            assert time.monotonic() < end
-            time.sleep(0.02)
-        client.close()
+def redis_url() -> Iterator[str]:
+    """A throwaway Redis or Valkey."""
+    with redis_server() as url:
         yield url
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 @pytest.fixture(params=["sqlite", "redis"])
