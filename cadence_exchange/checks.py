@@ -10,6 +10,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register, run_checks
 
 from cadence_exchange.env import PROBLEMS
+from tenants import simulation
 
 
 @register("cadence")
@@ -36,6 +37,22 @@ def microsoft_registration_is_complete(**_: Any) -> list[CheckMessage]:
             "The Microsoft app registration is incomplete: nobody can connect a calendar.",
             hint="Set MICROSOFT_CLIENT_ID together with MICROSOFT_CLIENT_SECRET or MICROSOFT_CLIENT_CERTIFICATE.",
             id="cadence.W001",
+        )
+    ]
+
+
+@register("cadence")
+def a_simulated_microsoft_is_for_training(**_: Any) -> list[CheckMessage]:
+    """cadence.W003/I001: real customers must not sign in at a simulation."""
+    if not (settings.PUBLIC_HTTPS and simulation.installation_is_simulated()):
+        return []
+    if settings.ALLOW_SIMULATED_MICROSOFT:
+        return [checks.Info("Microsoft 365 is simulated: this is a training installation.", id="cadence.I001")]
+    return [
+        checks.Warning(
+            "MICROSOFT_AUTHORITY_URL is no Microsoft address: nobody can connect, and connections are not renewed.",
+            hint="Remove it, or set ALLOW_SIMULATED_MICROSOFT=True if this installation is for training.",
+            id="cadence.W003",
         )
     ]
 

@@ -154,6 +154,8 @@ MICROSOFT_CALENDAR_SCOPE = env_choice(
     ("Calendars.Read", "Calendars.Read.Shared", "Calendars.ReadBasic"),
 )
 MICROSOFT_AUTHORITY_URL = env_url("MICROSOFT_AUTHORITY_URL", schemes=("https",))
+# For training installations: on an https PUBLIC_URL an authority that is not Microsoft is refused otherwise.
+ALLOW_SIMULATED_MICROSOFT = env_bool("ALLOW_SIMULATED_MICROSOFT", False)
 MICROSOFT_GRAPH_URL = env_url("MICROSOFT_GRAPH_URL", path=True)
 MICROSOFT_CA_BUNDLE = env_pem(
     "MICROSOFT_CA_BUNDLE", trusted_certificates, allowed="the path of a PEM file with certificates to trust"
@@ -338,5 +340,9 @@ LOGGING = {
         "handlers": ["stderr"],
         "level": env_choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
     },
-    "loggers": {"django": {"handlers": [], "level": "NOTSET", "propagate": True}},
+    "loggers": {
+        "django": {"handlers": [], "level": "NOTSET", "propagate": True},
+        # At DEBUG it quotes a template's whole context, and with it the query of /connect/callback/: the code.
+        "django.template": {"level": "INFO"},
+    },
 }

@@ -108,6 +108,7 @@ connection = extend_schema(
             "last_check": {"at": "2027-03-15T22:00:00Z", "outcome": "ok", "latency_ms": 184, "code": None},
             "token": {"refreshed_at": "2027-03-15T21:40:00Z", "expires_at": "2027-03-15T22:51:00Z"},
             "consent_url": "https://exchangeintegration.eventcadence.com/connect/Zt0bJ3uVQm1oXw/",
+            "simulated": False,
         },
         _EVERY,
     ),

@@ -72,6 +72,7 @@ class ConnectionShape(Shape):
     last_check = LastCheckShape(allow_null=True)
     token = TokenShape(allow_null=True)
     consent_url = serializers.URLField()
+    simulated = serializers.BooleanField(help_text="Microsoft 365 is simulated: made-up calendars, for trying out.")
 
 
 class PolicyShape(Shape):

@@ -22,6 +22,7 @@ from microsoft.http import Deadline
 from microsoft.reasons import reason
 from tenants.health import Health, health_now
 from tenants.models import Account, ApiKey, Connection
+from tenants.simulation import is_simulated
 
 
 @method_decorator(no_append_slash, name="dispatch")  # a redirect would lose the body of a POST
@@ -106,6 +107,7 @@ def connection_json(account: Account) -> dict[str, Any]:
         "last_check": _last_check_json(connection),
         "token": token and {"refreshed_at": token.refreshed_at, "expires_at": token.access_expires_at},
         "consent_url": account.consent_url,
+        "simulated": is_simulated(connection),
     }
 
 

@@ -7,6 +7,7 @@ US GCC is served by the global cloud.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +49,18 @@ CLOUDS: dict[str, Cloud] = {
         ),
     )
 }
+
+# Besides the clouds' own, the aliases that https://login.microsoftonline.com/common/discovery/instance names.
+_SIGN_IN_HOSTS = frozenset(urlsplit(cloud.authority).hostname for cloud in CLOUDS.values()) | {
+    "login.microsoft.com",
+    "login.windows.net",
+    "sts.windows.net",
+    "login.chinacloudapi.cn",
+    "login.usgovcloudapi.net",
+    "login-us.microsoftonline.com",
+}
+
+
+def is_simulated(authority: str) -> bool:
+    """Whether this address signs people in at something that is not Microsoft; "" stands for the cloud's own."""
+    return bool(authority) and urlsplit(authority).hostname not in _SIGN_IN_HOSTS

@@ -196,6 +196,16 @@ _OUTAGE: list[Reason] = [
         support="Check the MICROSOFT_… variables; the log line says which part failed.",
     ),
     *rows(
+        ["simulation_refused"],
+        _O,
+        Actor.CADENCE,
+        title="This service is not connected to the real Microsoft 365",
+        cause="It is set up with a simulated Microsoft 365, which is refused at a public address.",
+        what_to_do="Nothing. Cadence has to repair this.",
+        support="Remove MICROSOFT_AUTHORITY_URL; or, for an installation that is for training only, set "
+        "ALLOW_SIMULATED_MICROSOFT=True.",
+    ),
+    *rows(
         ["encryption_key_missing"],
         _O,
         Actor.CADENCE,

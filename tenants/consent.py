@@ -24,6 +24,7 @@ from tenants.models import Account, Connection, ConsentAttempt, Mode
 from tenants.recording import CheckResult, record_check
 from tenants.scopes import extra_scopes, grants
 from tenants.signals import connection_established
+from tenants.simulation import installation_is_simulated
 from tenants.verification import Proof, verify
 
 log = logging.getLogger(__name__)
@@ -241,6 +242,7 @@ def _write_connection(
     connection.extra_scopes = extra_scopes(tokens.scopes, settings.MICROSOFT_CALENDAR_SCOPE)
     connection.connected_at = now
     connection.reason_code, connection.reason_at = "", None
+    connection.simulated = installation_is_simulated()
     connection.refused_tenant_id = connection.allowed_tenant_id = ""
     connection.save()
 

@@ -14,6 +14,7 @@ from microsoft.errors import Misconfigured
 from microsoft.graph import GraphClient
 from microsoft.http import build_session
 from microsoft.secret import Secret
+from tenants import simulation
 from tenants.coordination import ReaderGate
 from tenants.models import Account
 
@@ -31,10 +32,16 @@ def credential() -> ClientCredential:
     raise Misconfigured("registration_missing", "No Microsoft app registration is configured.")
 
 
+def authority(account: Account) -> str:
+    """Origin of the account's sign-in service."""
+    return settings.MICROSOFT_AUTHORITY_URL or CLOUDS[account.cloud].authority
+
+
 def entra_for(account: Account) -> Entra:
-    """The sign-in service of the account's cloud."""
-    authority = settings.MICROSOFT_AUTHORITY_URL or CLOUDS[account.cloud].authority
-    return get_entra(authority, credential(), settings.MICROSOFT_CA_BUNDLE or None)
+    """The sign-in service of the account's cloud; raises Misconfigured for a simulated one on a public address."""
+    if simulation.refused():
+        raise Misconfigured("simulation_refused", "The authority is no Microsoft host and PUBLIC_URL is https.")
+    return get_entra(authority(account), credential(), settings.MICROSOFT_CA_BUNDLE or None)
 
 
 def graph_url(account: Account) -> str:

@@ -14,10 +14,9 @@ from django.utils.safestring import SafeString
 from tenants import audit
 from tenants.admin.confirm import Question, Row, ask_first
 from tenants.admin.forms import AccountForm
-from tenants.admin.parts import badge, connection_of, health_badge, who
+from tenants.admin.parts import connection_of, health_badge, state_badge, who
 from tenants.admin.typed import ModelAdmin
 from tenants.disconnecting import disconnect
-from tenants.lifecycle import State
 from tenants.models import Account, new_consent_key
 
 
@@ -54,8 +53,7 @@ class AccountAdmin(ModelAdmin[Account]):
 
     @admin.display(ordering="connection__state")
     def state(self, account: Account) -> SafeString:
-        connection = connection_of(account)
-        return badge(connection.state if connection else State.PENDING)
+        return state_badge(connection_of(account))
 
     @admin.display(ordering="connection__health")
     def health(self, account: Account) -> SafeString:

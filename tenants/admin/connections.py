@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from microsoft.reasons import reason
 from tenants import audit
 from tenants.admin.confirm import Question, Row, ask_first, confirmed
-from tenants.admin.parts import ReadOnlyAdmin, badge, freshness_limit, health_badge, who
+from tenants.admin.parts import ReadOnlyAdmin, freshness_limit, health_badge, state_badge, who
 from tenants.admin.typed import ModelAdmin
 from tenants.health import Health
 from tenants.models import Connection
@@ -107,7 +107,7 @@ class ConnectionAdmin(ReadOnlyAdmin[Connection]):
 
     @admin.display(description="State", ordering="state")
     def shown_state(self, connection: Connection) -> SafeString:
-        return badge(connection.state)
+        return state_badge(connection)
 
     @admin.display(description="Health", ordering="health")
     def shown_health(self, connection: Connection) -> SafeString:

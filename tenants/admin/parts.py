@@ -17,6 +17,7 @@ from tenants.admin.typed import ModelAdmin
 from tenants.health import Health, health_now
 from tenants.lifecycle import State
 from tenants.models import Account, Connection
+from tenants.simulation import is_simulated
 
 M = TypeVar("M", bound=Model)
 
@@ -27,6 +28,7 @@ _TONES: dict[str, str] = {
     Health.HEALTHY: "good",
     Health.DEGRADED: "warn",
     Health.DOWN: "bad",
+    "simulated": "warn",
 }
 
 
@@ -56,6 +58,12 @@ def health_badge(connection: Connection | None) -> SafeString:
         return badge(Health.UNKNOWN)
     now, stale_after = freshness_limit()
     return badge(health_now(Health(connection.health), connection.last_check_at, now, stale_after))
+
+
+def state_badge(connection: Connection | None) -> SafeString:
+    """The state, and beside it that the calendars are made up."""
+    state = badge(connection.state if connection else State.PENDING)
+    return format_html("{} {}", state, badge("simulated")) if is_simulated(connection) else state
 
 
 class ReadOnlyAdmin(ModelAdmin[M]):

@@ -23,6 +23,7 @@ OURS = (
     *("DJANGO_SECRET_KEY", "FERNET_KEYS", "DEBUG", "ALLOWED_HOSTS", "PUBLIC_URL", "DATABASE_URL", "REDIS_URL"),
     *("MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET", "MICROSOFT_CLIENT_CERTIFICATE", "MICROSOFT_CALENDAR_SCOPE"),
     *("MICROSOFT_AUTHORITY_URL", "MICROSOFT_GRAPH_URL", "MICROSOFT_CA_BUNDLE", "API_RATE_PER_MINUTE", "LOG_LEVEL"),
+    "ALLOW_SIMULATED_MICROSOFT",
 )
 
 Read = Callable[..., tuple[dict[str, Any], list[str]]]
@@ -59,6 +60,7 @@ def test_without_any_variable_everything_has_its_default(read: Read) -> None:
         "MICROSOFT_CLIENT_SECRET": "",
         "MICROSOFT_CALENDAR_SCOPE": "Calendars.Read",
         "MICROSOFT_AUTHORITY_URL": "",
+        "ALLOW_SIMULATED_MICROSOFT": False,
         "MICROSOFT_GRAPH_URL": "",
         "MICROSOFT_CA_BUNDLE": "",
         "API_RATE_PER_MINUTE": 1200,

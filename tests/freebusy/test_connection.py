@@ -32,6 +32,7 @@ MEMBERS = {
     "last_check",
     "token",
     "consent_url",
+    "simulated",
 }
 
 
@@ -67,6 +68,7 @@ def test_an_account_that_never_connected_is_pending(db: None) -> None:
         "last_check": None,
         "token": None,
         "consent_url": account.consent_url,
+        "simulated": False,
     }
 
 
@@ -83,6 +85,7 @@ def test_a_connected_account_says_who_reads_and_how(contoso: Account, api: Api) 
         "health": "healthy",
         "reason": None,
         "consent_url": f"http://localhost:8000/connect/{contoso.consent_key}/",
+        "simulated": True,
     }
     assert {name: connection[name] for name in expected} == expected
     assert recent(connection["connected_at"])
