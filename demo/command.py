@@ -126,6 +126,8 @@ Ready after {seconds:.1f} s. Now it is yours:
     {setting.public_url}/admin/
   API reference:
     {setting.api_url}/docs/
+  The simulated Microsoft 365, to watch and to break:
+    http://localhost:{setting.ports.http}/_sandbox/
   The API, ready to paste:
     curl -s {setting.api_url}/accounts/contoso/slots/ \\
       -H 'Authorization: Bearer {seeded.api_key}' \\

@@ -148,6 +148,7 @@ def test_the_demo_does_the_main_job_stays_and_leaves_nothing_running(start: Star
     assert (consent.status_code, 'name="mode"' in consent.text) == (200, True)
     assert requests.get(demo.url("/admin/"), timeout=10).status_code == 200
     assert requests.get(demo.url("/api/v1/docs/"), timeout=10).status_code == 200
+    assert requests.get(demo.url("/_sandbox/"), timeout=10).status_code == 200
     assert mode_of(folder / "demo.json") == 0o600
     assert processes_naming(str(folder))
     assert demo.stop() == 0
