@@ -28,8 +28,9 @@ class Client:
     def __init__(self, authority: str, graph: str, session: requests.Session) -> None:
         self.authority, self.graph, self.session = authority, graph, session
         self.credential: Any = CLIENT_SECRET
+        self.redirect_uri = REDIRECT_URI
 
-    def app(self, tenant: str = "organizations") -> Any:
+    def app(self, tenant: str = "organizations", **more: Any) -> Any:
         """A fresh MSAL application, so that its memory of failed calls never answers for the sandbox."""
         return msal.ConfidentialClientApplication(
             CLIENT_ID,
@@ -37,6 +38,7 @@ class Client:
             authority=f"{self.authority}/{tenant}",
             instance_discovery=False,
             http_client=self.session,
+            **more,
         )
 
     def flow(
