@@ -44,6 +44,7 @@ class JsonFormatter(logging.Formatter):
             "request_id": getattr(record, "request_id", ""),
         }
         line.update({key: value for key, value in vars(record).items() if key not in _STANDARD})
-        if record.exc_info:
+        # What Django calls suspicious, such as a Host that is not ours, is an everyday visitor and says all in a line.
+        if record.exc_info and not record.name.startswith("django.security."):
             line["traceback"] = self.formatException(record.exc_info)
         return without_consent_key(json.dumps(line, default=str, ensure_ascii=False))

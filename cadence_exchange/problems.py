@@ -45,7 +45,6 @@ _BY_CLASS: tuple[tuple[type[exceptions.APIException], int, str], ...] = (
     (exceptions.NotFound, 404, "not_found"),
     (exceptions.MethodNotAllowed, 405, "method_not_allowed"),
     (exceptions.UnsupportedMediaType, 415, "unsupported_media_type"),
-    (exceptions.NotAcceptable, 406, "invalid_request"),
     (exceptions.Throttled, 429, "rate_limited"),
 )
 
@@ -59,8 +58,9 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
         error = exceptions.PermissionDenied()
     if isinstance(error, Problem):
         return _response(error.status_code, error.code, str(error.detail), extra=error.members, headers=error.headers)
-    if isinstance(error, exceptions.APIException):
-        return _of_framework(error)
+    for kind, status, code in _BY_CLASS:
+        if isinstance(error, kind):
+            return _of_framework(error, status, code)
     if isinstance(error, IntegrationError):  # one of ours, such as a lost encryption key: known, so no traceback
         log.error("failure of this installation", extra={"code": error.code, "detail": error.detail})
     else:
@@ -70,11 +70,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     return response
 
 
-def _of_framework(error: exceptions.APIException) -> Response:
-    status, code = next(
-        ((status, code) for kind, status, code in _BY_CLASS if isinstance(error, kind)),
-        (error.status_code, "invalid_request"),
-    )
+def _of_framework(error: exceptions.APIException, status: int, code: str) -> Response:
     headers = {}
     if challenge := getattr(error, "auth_header", None):
         headers["WWW-Authenticate"] = challenge

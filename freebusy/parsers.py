@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import IO, Any
 
 import msgspec
+from django.http import UnreadablePostError
 from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
@@ -23,7 +24,10 @@ class StrictJSONParser(BaseParser):
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
-        body = stream.read(MOST_BYTES + 1)
+        try:
+            body = stream.read(MOST_BYTES + 1)
+        except UnreadablePostError:
+            raise ParseError("The body ended before it was complete.") from None
         if len(body) > MOST_BYTES:
             raise ParseError(f"The body is longer than {MOST_BYTES} bytes.")
         try:

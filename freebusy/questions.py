@@ -28,9 +28,7 @@ class Question:
 
     account: Account
     policy: ConflictPolicy
-    required: tuple[str, ...]
-    optional: tuple[str, ...]
-    attendees: tuple[tuple[str, bool], ...]
+    attendees: tuple[tuple[str, bool], ...]  # address, and whether required
     rooms: tuple[str, ...]
     start: datetime
     end: datetime
@@ -39,13 +37,10 @@ class Question:
     @classmethod
     def of(cls, account: Account, data: Mapping[str, Any]) -> Question:
         """From what WindowSerializer validated."""
-        attendees = tuple((attendee["email"], attendee["required"]) for attendee in data["attendees"])
         return cls(
             account=account,
             policy=PRESETS[account.policy],
-            required=tuple(email for email, required in attendees if required),
-            optional=tuple(email for email, required in attendees if not required),
-            attendees=attendees,
+            attendees=tuple((attendee["email"], attendee["required"]) for attendee in data["attendees"]),
             rooms=tuple(data["rooms"]),
             start=data["start"],
             end=data["end"],
@@ -120,8 +115,8 @@ def slots(question: Question, data: Mapping[str, Any], deadline: Deadline) -> di
 
     result = find_slots(
         query,
-        required=[calendar(email, question.policy) for email in question.required],
-        optional=[calendar(email, question.policy) for email in question.optional],
+        required=[calendar(email, question.policy) for email, required in question.attendees if required],
+        optional=[calendar(email, question.policy) for email, required in question.attendees if not required],
         rooms=[calendar(email, question.policy.room) for email in question.rooms] or None,
         order=data["order"],
         limit=data["limit"],
