@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from sandbox.calendars import Event
 from sandbox.options import CLIENT_ID
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "microsoft"
@@ -161,3 +164,26 @@ def test_an_answer_has_the_members_of_the_recorded_one(client):
     assert set(zone) == set(custom["timeZone"])
     for side in ("standardOffset", "daylightOffset"):
         assert set(zone[side]) == set(custom["timeZone"][side])
+
+
+@pytest.mark.parametrize(("name", "position"), [("2021", 0), ("2021", 1), ("concept", 0)])
+def test_the_vectors_of_the_documentation_give_their_digits(client, sandbox, name, position):
+    entry = sample(f"getschedule-response.{name}.json")["value"][position]
+    question = {key.lower(): value for key, value in sample(f"getschedule-request.{name}.json").items()}
+    address, zone = sandbox.directory.add_mailbox("vector@contoso.example").upn, ZoneInfo("America/Los_Angeles")
+    for item in entry["scheduleItems"]:
+        start, end = (
+            datetime.fromisoformat(item[edge]["dateTime"][:19]).replace(tzinfo=zone) for edge in ("start", "end")
+        )
+        sandbox.directory.add_event(address, Event(start=start, end=end, status=item["status"].lower()))
+    (answer,) = client.ask(
+        client.tokens()["access_token"],
+        [address],
+        prefer="Pacific Standard Time",
+        startTime=question["starttime"],
+        endTime=question["endtime"],
+        availabilityViewInterval=question["availabilityviewinterval"],
+    ).json()["value"]
+    assert answer["availabilityView"] == entry["availabilityView"]
+    edges = [[item["start"], item["end"]] for item in entry["scheduleItems"]]
+    assert [[item["start"], item["end"]] for item in answer["scheduleItems"]] == edges
