@@ -8,7 +8,7 @@ from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from tenants.coordination import coordinator
+from tenants.coordination import admit
 from tenants.models import ApiKey
 
 if TYPE_CHECKING:  # at run time rest_framework.views itself imports this module, by its settings
@@ -25,7 +25,7 @@ class ApiKeyThrottle(BaseThrottle):
         if not isinstance(key, ApiKey):
             return True
         per_second = settings.API_RATE_PER_MINUTE / 60
-        self._wait = coordinator().admit(f"key:{key.pk}", per_second, settings.API_RATE_BURST)
+        self._wait = admit(f"key:{key.pk}", per_second, settings.API_RATE_BURST)
         return self._wait == 0.0
 
     def wait(self) -> float:

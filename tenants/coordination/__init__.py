@@ -6,7 +6,9 @@ product's data nor takes part in its transactions.
 
 from __future__ import annotations
 
+import logging
 import random
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,10 +17,13 @@ from typing import Protocol
 from uuid import uuid4
 
 from django.conf import settings
+from redis.exceptions import RedisError
 
 from microsoft.http import Deadline
 from tenants.coordination.embedded import SqliteCoordinator
 from tenants.coordination.redis_store import RedisCoordinator
+
+log = logging.getLogger(__name__)
 
 
 class Coordinator(Protocol):
@@ -58,13 +63,41 @@ class ReaderGate:
 
     @contextmanager
     def acquire(self, deadline: Deadline) -> Iterator[None]:
-        """Holds one slot; it returns by itself soon after the deadline should this process die."""
-        store, holder = coordinator(), str(uuid4())
+        """Holds one slot; it returns by itself soon after the deadline should this process die.
+
+        While the store cannot be reached every call goes ahead: Microsoft still refuses what is too much, and
+        answers matter more than a tidy quota.
+        """
+        holder = str(uuid4())
+        slot = None
+        with _going_on_without_the_store():
+            slot = self._take(holder, deadline)
+        try:
+            yield
+        finally:
+            if slot is not None:
+                with _going_on_without_the_store():
+                    coordinator().free_slot(self._name, holder, slot)
+
+    def _take(self, holder: str, deadline: Deadline) -> int:
+        store = coordinator()
         while (slot := store.take_slot(self._name, holder, self._limit, deadline.remaining() + 2.0)) is None:
             if deadline.expired:
                 raise TimeoutError(self._name)
             self._sleep(min(random.uniform(0.01, 0.04), max(deadline.remaining(), 0.0)))
-        try:
-            yield
-        finally:
-            store.free_slot(self._name, holder, slot)
+        return slot
+
+
+def admit(name: str, per_second: float, burst: int) -> float:
+    """0.0 when one more request of `name` is admitted, else seconds to wait; all are while the store is away."""
+    with _going_on_without_the_store():
+        return coordinator().admit(name, per_second, burst)
+    return 0.0
+
+
+@contextmanager
+def _going_on_without_the_store() -> Iterator[None]:
+    try:
+        yield
+    except (RedisError, sqlite3.Error) as error:
+        log.warning("limits are not kept: their store is away", extra={"error": type(error).__name__})

@@ -16,7 +16,7 @@ import pytest
 import redis
 
 from microsoft.http import Deadline
-from tenants.coordination import Coordinator, ReaderGate, coordinator
+from tenants.coordination import Coordinator, ReaderGate, admit, coordinator
 from tenants.coordination.embedded import SqliteCoordinator
 from tenants.coordination.redis_store import RedisCoordinator
 from tests.services import redis_server
@@ -205,3 +205,10 @@ def test_the_store_is_redis_when_there_is_one_and_a_file_when_there_is_none(sett
     assert isinstance(coordinator(), SqliteCoordinator)
     settings.REDIS_URL = redis_url
     assert isinstance(coordinator(), RedisCoordinator)
+
+
+def test_while_the_store_is_away_calls_and_requests_go_ahead(settings: Any) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"  # nobody listens there
+    with ReaderGate("tenant/reader").acquire(Deadline.after(5)):
+        pass
+    assert admit("key:1", RATE, BURST) == 0.0
