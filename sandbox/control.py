@@ -79,6 +79,11 @@ class Control:
             return self._set(request)
         return json_response(404, {"error": "no such control verb"})
 
+    @property
+    def verbs(self) -> list[str]:
+        """Return the names of all verbs; options are no verbs."""
+        return [*self._verbs, *self._user_verbs]
+
     def set(self, wanted: Mapping[str, Any]) -> None:
         """Change options and run verbs in the order given; ValueError names what is wrong."""
         unknown = sorted(set(wanted) - _OPTIONS - set(self._verbs) - set(self._user_verbs))

@@ -294,3 +294,13 @@ def test_the_answer_echoes_the_callers_id_and_is_packed_when_asked(client, token
     assert "Content-Encoding" not in plain.headers
     assert answer.json() == plain.json()
     assert [seen.client_request_id for seen in sandbox.counters.seen][-2:] == ["abc", "abc"]
+
+
+def test_a_trailing_z_counts_and_not_the_zone_beside_it(client, token, sandbox):
+    address = sandbox.directory.add_mailbox("exact@contoso.example").upn
+    add(sandbox, address, START + timedelta(hours=1), 60)
+    bounds = {
+        edge: {"dateTime": f"2027-03-15T0{hour}:00:00Z", "timeZone": "Pacific Standard Time"}
+        for edge, hour in (("startTime", 1), ("endTime", 2))
+    }
+    assert entry(client, token, address, **bounds)["availabilityView"] == "22"
