@@ -38,6 +38,11 @@ _FOR_TENANT: tuple[tuple[str, dict[str, object]], ...] = (
     ("Wrong cloud (90038)", {"conditions": {"WHO": {"wrong_cloud": True}}}),
     ("Consent needs a request (90095)", {"conditions": {"WHO": {"approval": 90095}}}),
 )
+_FOR_MAILBOX: tuple[tuple[str, dict[str, object]], ...] = (
+    ("Being moved (ErrorMailboxMoveInProgress)", {"trouble": {"WHO": "ErrorMailboxMoveInProgress"}}),
+    ("No access (ErrorNoFreeBusyAccess)", {"trouble": {"WHO": "ErrorNoFreeBusyAccess"}}),
+    ("Readable", {"trouble": {"WHO": ""}}),
+)
 _ANYWHERE: tuple[tuple[str, dict[str, object]], ...] = (
     ("Graph: 503 for 5 calls", {"faults": [{"path": "/v1.0/", "status": 503, "retry_after": "2.128", "times": 5}]}),
     ("Graph: 429 for 5 calls", {"faults": [{"path": "/v1.0/", "status": 429, "retry_after": "2.128", "times": 5}]}),
@@ -53,28 +58,30 @@ _ANYWHERE: tuple[tuple[str, dict[str, object]], ...] = (
 )
 
 
-def page(sandbox: Sandbox, *, refresh: str = "", problem: str = "") -> Response:
-    """Return the page; with `refresh` (seconds) it loads itself anew."""
+def page(sandbox: Sandbox, *, refresh: str = "", who: str = "", problem: str = "") -> Response:
+    """Return the page; with `refresh` (seconds) it loads itself anew. `who` is chosen already."""
     seconds = refresh if refresh.isdigit() and int(refresh) else ""
     warning = f'<p class="error" role="alert">{escape(problem)}</p>' if problem else ""
     domains = [tenant.domain for tenant in dict.fromkeys(a.tenant for a in sandbox.directory.accounts())]
     people = [account.upn for account in sandbox.directory.accounts() if account.can_sign_in]
+    boxes = [account.upn for account in sandbox.directory.accounts() if account.mailbox]
     watching = (
         '<a href="/_sandbox/">Stop reloading</a>'
         if seconds
         else '<a href="/_sandbox/?refresh=3">Reload every 3 seconds</a>'
     )
     body = f"""{warning}<p>Sandbox time {sandbox.clock.moment():%Y-%m-%d %H:%M:%S} UTC. {watching}</p>
-{_forms("Trouble for a user or tenant", _FOR_SOMEBODY, [*domains, *people])}
-{_forms("Trouble for a tenant", _FOR_TENANT, domains)}
-{_forms("Trouble for all", _ANYWHERE, ())}
-{_clock_form()}
 <h2>In force</h2>{_table(("what", "value"), _in_force(sandbox))}
+{_forms("Trouble for a user or tenant", _FOR_SOMEBODY, [*domains, *people], who)}
+{_forms("Trouble for a tenant", _FOR_TENANT, domains, who)}
+{_forms("Trouble for all", _ANYWHERE)}
+{_forms("Trouble for a mailbox", _FOR_MAILBOX, boxes, who)}
+{_clock_form()}
+<h2>Last requests</h2>{_table(("time", "request", "status", "by", "mailboxes"), _requests(sandbox))}
 <h2>Consents</h2>{_table(("tenant", "for", "scopes"), _consents(sandbox))}
 <h2>Counters</h2>
 <form method="post" action="/_sandbox/do">{_button("Reset counters", "reset-counters")}</form>
 {_table(("what", "count"), sandbox.counters.as_json().items())}
-<h2>Last requests</h2>{_table(("time", "request", "status", "by", "mailboxes"), _requests(sandbox))}
 <h2>Accounts</h2>{_table(("address", "name", "kind", "state"), _accounts(sandbox))}"""
     return pages.page("Watch and drive", body, wide=True, refresh=seconds)
 
@@ -83,9 +90,11 @@ def _button(label: str, sets: str) -> str:
     return f'<button name="set" value="{escape(sets)}">{escape(label)}</button>'
 
 
-def _forms(title: str, actions: Iterable[tuple[str, dict[str, object]]], choices: Iterable[str]) -> str:
+def _forms(
+    title: str, actions: Iterable[tuple[str, dict[str, object]]], choices: Iterable[str] = (), who: str = ""
+) -> str:
     field = title.lower().replace(" ", "-")
-    options = "".join(f"<option>{escape(choice)}</option>" for choice in choices)
+    options = "".join(f"<option{' selected' if choice == who else ''}>{escape(choice)}</option>" for choice in choices)
     chosen = f'<label for="{field}">For</label><select id="{field}" name="who">{options}</select>' if options else ""
     buttons = "".join(_button(label, json.dumps(sets)) for label, sets in actions)
     return (

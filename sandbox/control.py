@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from sandbox import console
 from sandbox.calendars import Event
@@ -67,7 +68,9 @@ class Control:
             return None
         route = f"{request.method} {request.path.removeprefix('/_sandbox').lstrip('/')}"
         if route == "GET ":
-            return console.page(self._sandbox, refresh=request.query.get("refresh", ""))
+            return console.page(
+                self._sandbox, refresh=request.query.get("refresh", ""), who=request.query.get("who", "")
+            )
         if route == "POST do":
             return self._do(request)
         if route in self._views:
@@ -112,7 +115,8 @@ class Control:
                 self.set(json.loads(form.get("set", "").replace("WHO", form.get("who", EVERYBODY))))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             return console.page(self._sandbox, problem=str(error))
-        return replace(redirect("/_sandbox/"), status=303)
+        chosen = f"?{urlencode({'who': form['who']})}" if form.get("who") else ""
+        return replace(redirect(f"/_sandbox/{chosen}"), status=303)
 
     def _set(self, request: Request) -> Response:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from html.parser import HTMLParser
+from urllib.parse import urlencode
 
 import pytest
 
@@ -97,7 +98,8 @@ def test_every_button_works_for_every_kind_of_choice(client, sandbox):
         for who in {choices[0], choices[-1]} if choices else {""}:
             for value in values:
                 answer = press(client, set=value, who=who)
-                assert (answer.status_code, answer.headers["Location"]) == (303, "/_sandbox/"), (value, who)
+                back = f"/_sandbox/?{urlencode({'who': who})}" if who else "/_sandbox/"
+                assert (answer.status_code, answer.headers["Location"]) == (303, back), (value, who)
                 pressed += 1
     assert pressed > 30
 
@@ -127,6 +129,12 @@ def test_everything_can_be_put_back_to_the_start_but_consents_stay(client, sandb
     press(client, set='{"reset": true}')
     assert sandbox.options.max_mailboxes == 20
     assert "access_token" in client.refresh(token)
+
+
+def test_who_was_chosen_stays_chosen(client):
+    answer, _ = load(client, f"?who={READER}")
+    assert f"<option selected>{READER}</option>" in answer.text
+    assert "selected" not in load(client)[0].text
 
 
 def test_counters_can_be_reset(client, sandbox):
