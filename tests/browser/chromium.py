@@ -81,8 +81,9 @@ class Visitor:
     def _on_console(self, message: ConsoleMessage) -> None:
         # Chromium itself notes that a page came with a status of 400 or more; that is the test's to judge.
         own_note = message.text.startswith("Failed to load resource") and message.location["url"] in self._refused
-        if not own_note:
-            self.complaints.append(f"console: {message.text}")
+        advice = message.type in ("verbose", "info")  # Chromium's own, on how forms could be nicer
+        if not own_note and not advice:
+            self.complaints.append(f"console: {message.type}: {message.text}")
 
 
 @contextmanager

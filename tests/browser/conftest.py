@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,14 +17,18 @@ PASSWORD = "correct horse battery staple"
 ACCOUNTS = 60  # more than the tests use; each takes the next one, so that none meets another's connection
 SEED = f"""
 import json
-from django.contrib.auth.models import User
-from tenants.models import Account
+from django.contrib.auth.models import Group, User
+from tenants.authentication import new_key
+from tenants.models import Account, ApiKey
+Group.objects.create(name="Support")
 User.objects.create_superuser("root", password="{PASSWORD}")
 made = [
     Account.objects.create(
         slug=f"org-{{n:02}}", name=f"Organisation {{n}}", domains=["contoso.example"], time_zone="Europe/Berlin")
     for n in range({ACCOUNTS})
 ]
+key = new_key()
+ApiKey.objects.create(name="Booking", prefix=key.prefix, key_hash=key.key_hash).accounts.set(made[:2])
 print(json.dumps({{"urls": [account.consent_url for account in made]}}))
 """
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from sandbox.browser import sign_in as sign_in_by_http
 from tests.browser.chromium import PHONE, WIDE, Visitor
 from tests.browser.walking import (
     ADMIN,
@@ -21,7 +22,6 @@ from tests.browser.walking import (
     sign_in,
     tab_to,
 )
-from sandbox.browser import sign_in as sign_in_by_http
 from tests.processes.installation import Installation
 
 Visit = Callable[..., Visitor]

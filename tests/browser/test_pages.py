@@ -1,0 +1,157 @@
+"""Every page of the product: for everybody to use, nothing from outside, nothing the policy forbids."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.urls import URLPattern, get_resolver
+from playwright.sync_api import Page, expect
+
+from tests.browser.axe import findings
+from tests.browser.chromium import PHONE, WIDE, Visitor
+from tests.browser.conftest import PASSWORD
+from tests.browser.walking import ADMIN, PLAIN_USER, SERVICE, agree, begin, connect, sign_in
+from tests.processes.installation import Installation
+
+Visit = Callable[..., Visitor]
+LOOKS = pytest.mark.parametrize(("size", "scheme"), [(WIDE, "light"), (PHONE, "dark")], ids=["wide", "phone-dark"])
+
+
+def shown(page: Page) -> None:
+    """Fails unless everybody can use the page as it is now."""
+    page.wait_for_load_state("load")
+    assert "\n".join(findings(page)) == ""
+    wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert page.evaluate(wider) <= 0, f"{page.url} must be scrolled sideways"
+
+
+def admin_pages() -> list[str]:
+    """The address of each page of the admin, with the first of its rows."""
+    admin_site = next(entry for entry in get_resolver().url_patterns if str(entry.pattern) == "admin/")
+    found = [f"/admin/{address}" for address in _addresses(admin_site.url_patterns)]
+    return [address for address in found if "(" not in address and "<" not in address and not address.endswith("/1/")]
+
+
+def _addresses(patterns: list[Any], prefix: str = "") -> Iterator[str]:
+    for entry in patterns:
+        address = prefix + re.sub("<(path:object_id|id)>", "1", str(entry.pattern))
+        if isinstance(entry, URLPattern):
+            yield address
+        else:
+            yield from _addresses(entry.url_patterns, address)
+
+
+NOT_PAGES = {"/admin/logout/", "/admin/autocomplete/", "/admin/jsi18n/"}
+CLOSED = re.compile("/(connection|auditentry|healthcheck)/(add|1/delete)/|/account/1/delete/|/apikey/1/delete/")
+DAILY = [
+    "/admin/",
+    "/admin/tenants/account/",
+    "/admin/tenants/account/1/change/",
+    "/admin/tenants/connection/",
+    "/admin/tenants/connection/1/change/",
+    "/admin/tenants/auditentry/",
+]
+
+
+def log_in(page: Page, installation: Installation) -> None:
+    """As the superuser, from the admin's own page."""
+    page.goto(f"{installation.url}/admin/")
+    page.get_by_label("Username").fill("root")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Customers, connections and keys")).to_be_visible()
+
+
+@LOOKS
+def test_the_pages_that_are_worked_with_daily_are_for_everybody(
+    visit: Visit, consent_url: str, installation: Installation, size: tuple[int, int], scheme: str
+) -> None:
+    page = visit(size, scheme).tab()
+    connect(page, consent_url)
+    page.goto(f"{installation.url}/admin/")
+    shown(page)  # the way in
+    log_in(page, installation)
+    for address in DAILY:
+        page.goto(f"{installation.url}{address}")
+        shown(page)
+
+
+def test_every_other_page_of_the_admin_is_for_everybody(
+    visit: Visit, consent_url: str, installation: Installation
+) -> None:
+    page = visit(PHONE, "dark").tab()
+    connect(page, consent_url)
+    log_in(page, installation)
+    for address in sorted(set(admin_pages()) - NOT_PAGES - set(DAILY)):
+        answer = page.goto(f"{installation.url}{address}")
+        assert answer is not None
+        # Rows that nobody may add or delete say so, on Django's plain page.
+        assert answer.status == (403 if CLOSED.search(address) else 200), address
+        shown(page)
+
+
+@LOOKS
+def test_the_pages_that_lead_to_a_connection_are_for_everybody(
+    visit: Visit, consent_url: str, installation: Installation, size: tuple[int, int], scheme: str
+) -> None:
+    page = visit(size, scheme).tab()
+    page.goto(installation.url)
+    shown(page)
+    page.goto(consent_url)
+    shown(page)
+    begin(page, consent_url, "An administrator")
+    shown(page)
+    sign_in(page, ADMIN)
+    shown(page)
+    installation.control(extra_scopes=["Mail.Read"])
+    agree(page)
+    expect(page.get_by_text("Microsoft granted more than we asked for")).to_be_visible()
+    shown(page)
+    page.goto(consent_url)
+    shown(page)
+
+
+@LOOKS
+def test_the_pages_that_say_why_there_is_no_connection_are_for_everybody(
+    visit: Visit, consent_url: str, installation: Installation, size: tuple[int, int], scheme: str
+) -> None:
+    page = visit(size, scheme).tab()
+    page.goto(consent_url)
+    page.locator("form").evaluate("form => { form.noValidate = true; form.submit(); }")
+    expect(page.get_by_role("alert")).to_be_visible()
+    shown(page)  # nothing chosen
+    begin(page, consent_url)
+    sign_in(page, SERVICE)
+    page.get_by_role("button", name="Cancel").click()
+    shown(page)  # declined
+    page.reload()
+    shown(page)  # used before
+    installation.control(user_consent=False)
+    begin(page, consent_url)
+    sign_in(page, PLAIN_USER)
+    shown(page)  # Microsoft's own "Need admin approval"
+    page.get_by_role("button", name="Return to the application").click()
+    shown(page)  # approval needed
+    installation.control(user_consent=True, faults=[{"path": "/token", "status": 503, "times": None}])
+    begin(page, consent_url)
+    sign_in(page, SERVICE)
+    agree(page)
+    shown(page)  # Microsoft is down
+    page.goto(f"{installation.url}/nowhere")
+    shown(page)
+
+
+@LOOKS
+def test_the_api_reference_is_for_everybody_and_works(
+    visit: Visit, installation: Installation, size: tuple[int, int], scheme: str
+) -> None:
+    page = visit(size, scheme).tab()
+    page.goto(f"{installation.url}/api/v1/docs/")
+    expect(page.get_by_text("/accounts/{slug}/slots/").first).to_be_visible()
+    shown(page)
+    page.get_by_text("/accounts/{slug}/availability/").first.click()
+    expect(page.get_by_role("button", name="Try it out").first).to_be_visible()
+    assert "\n".join(findings(page)) == ""
