@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.drainage import set_override
 from rest_framework import serializers
 
 from freebusy.core.rules import Code
@@ -28,7 +29,12 @@ PROBLEM_CODES = (
     "other",
 )
 
-Shape = serializers.Serializer[Any]
+class Shape(serializers.Serializer[Any]):
+    """A shape is published under its plain noun: `BlockShape` as `Block`."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        set_override(cls, "component_name", cls.__name__.removesuffix("Shape"))
 
 
 class ReasonShape(Shape):

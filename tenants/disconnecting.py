@@ -6,6 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from tenants import audit, vault
+from tenants.health import Health
 from tenants.lifecycle import Event, State, after
 from tenants.models import Account, Connection
 from tenants.signals import connection_lost
@@ -20,6 +21,8 @@ def disconnect(account: Account, *, why: str, actor: str, address: str | None = 
         connection.state = after(State(connection.state), Event.DISCONNECTED).value
         connection.state_changed_at = now
         connection.reason_code, connection.reason_at = "disconnected", now
+        connection.health, connection.health_since = Health.UNKNOWN.value, now
+        connection.bad_in_a_row = 0
         connection.tenant_id = connection.refused_tenant_id = connection.allowed_tenant_id = ""
         connection.save()
         vault.forget(connection)
