@@ -29,6 +29,7 @@ PROBLEM_CODES = (
     "other",
 )
 
+
 class Shape(serializers.Serializer[Any]):
     """A shape is published under its plain noun: `BlockShape` as `Block`."""
 
