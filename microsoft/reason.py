@@ -27,6 +27,18 @@ class Actor(StrEnum):
     MICROSOFT = "microsoft"
 
 
+# Microsoft says the same for both: the licence is missing, or the mailbox is.
+NO_MAILBOX_CAUSE = (
+    "The account has no licence with Exchange Online, or its mailbox does not exist yet, was deleted or is not in the "
+    "cloud."
+)
+NO_MAILBOX_REMEDY = (
+    "Open the consent link again and sign in with an account that has a mailbox. Or let an administrator open the "
+    "account in the Microsoft 365 admin center under Users > Active users and tick a licence with Exchange Online "
+    "under Licenses and apps; try again once the mailbox exists."
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
     """One row of the table.

@@ -96,20 +96,23 @@ _GRANT: list[Reason] = [
         _C,
         Actor.PERSON,
         title="The permissions were declined",
-        cause="The person at the Microsoft page declined the permissions.",
-        what_to_do="Open the consent link again and choose Accept.",
+        cause="At Microsoft’s page the permissions were declined or the sign-in was cancelled.",
+        what_to_do="Open the consent link again and choose Accept. If Microsoft does not let you, ask an administrator "
+        "of your organisation to open the link and to sign in. Nothing was stored.",
         support="No action.",
     ),
     *rows(
         _codes(90094, 90095),
         _A,
         Actor.CUSTOMER_ADMIN,
-        title="An administrator must approve the app",
+        title="An administrator must approve first",
         cause="Your organisation does not let people consent to this app themselves.",
-        what_to_do="Send the approval link from the consent page to a Cloud Application Administrator, or "
-        "approve the request in Entra ID > Enterprise applications > Admin consent requests. Then "
-        "sign in by the consent link.",
-        support="90095: a request is waiting in the customer's approval queue.",
+        what_to_do="Let an administrator who may approve apps (Cloud Application Administrator, Application "
+        "Administrator or Privileged Role Administrator) open the approval link; the page after the refused sign-in "
+        "shows it with a text to forward. After the approval, open the consent link again and sign in with the "
+        "account that shall be used.",
+        support="90095: a request is waiting at the customer’s, in Entra ID > Enterprise applications > Admin consent "
+        "requests. An approval alone gives no connection: somebody must sign in once more afterwards.",
     ),
 ]
 
@@ -204,6 +207,18 @@ _PROOF: list[Reason] = [
 ]
 
 _APP: list[Reason] = [
+    *rows(
+        _codes(500014),
+        _A,
+        Actor.CUSTOMER_ADMIN,
+        title="A subscription has ended or is switched off",
+        cause="Microsoft says that the service behind the calendars is disabled in your organisation: a subscription "
+        "has lapsed, or an administrator has switched the service off.",
+        what_to_do="In the Microsoft 365 admin center look under Billing > Your products whether a subscription with "
+        "Exchange Online is active; in the Microsoft Entra admin center under Enterprise applications, whether "
+        "Microsoft Graph is enabled. Then open the consent link again.",
+        support="Nothing on our side. The connection resumes by a new sign-in.",
+    ),
     *rows(
         _codes(700016, 500011, 650052, 650056),
         _C,

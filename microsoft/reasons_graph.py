@@ -6,7 +6,7 @@ https://learn.microsoft.com/exchange/client-developer/web-service-reference/resp
 
 from __future__ import annotations
 
-from microsoft.reason import Actor, Kind, Reason, rows
+from microsoft.reason import NO_MAILBOX_CAUSE, NO_MAILBOX_REMEDY, Actor, Kind, Reason, rows
 
 _T, _C, _A, _O, _U = (
     Kind.TRANSIENT,
@@ -41,9 +41,8 @@ _REQUEST: list[Reason] = [
         _A,
         Actor.CUSTOMER_ADMIN,
         title="The account has no mailbox in Exchange Online",
-        cause="The mailbox of the account is missing, inactive, soft-deleted or hosted on-premises.",
-        what_to_do="Give the account an Exchange Online licence, or sign in by the consent link with an "
-        "account that has a mailbox.",
+        cause=NO_MAILBOX_CAUSE,
+        what_to_do=NO_MAILBOX_REMEDY,
         support="Typical for administrator accounts without a licence.",
     ),
     *rows(
@@ -119,8 +118,8 @@ _MAILBOX: list[Reason] = [
         Actor.CUSTOMER_ADMIN,
         title="Free/busy of this mailbox is not shared",
         cause="The mailbox does not show its free/busy times to the account that reads.",
-        what_to_do="In Outlook or Exchange, let the organisation see the mailbox's availability (default: "
-        "'Can view when I'm busy').",
+        what_to_do="In Outlook or Exchange, let the organisation see the mailbox’s availability: “Can view when "
+        "I’m busy”.",
         support="Set-MailboxFolderPermission user:\\Calendar -User Default -AccessRights AvailabilityOnly.",
     ),
     *rows(

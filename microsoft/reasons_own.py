@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from microsoft.reason import Actor, Kind, Reason, rows
+from microsoft.reason import NO_MAILBOX_CAUSE, NO_MAILBOX_REMEDY, Actor, Kind, Reason, rows
 
 _T, _C, _A, _O, _U = (
     Kind.TRANSIENT,
@@ -18,8 +18,9 @@ _SIGN_IN: list[Reason] = [
         _C,
         Actor.PERSON,
         title="The permissions were declined",
-        cause="The person at the Microsoft page chose Cancel or declined the permissions.",
-        what_to_do="Open the consent link again and choose Accept. Nothing was stored.",
+        cause="At Microsoft’s page the permissions were declined or the sign-in was cancelled.",
+        what_to_do="Open the consent link again and choose Accept. If Microsoft does not let you, ask an administrator "
+        "of your organisation to open the link and to sign in. Nothing was stored.",
         support="No action. If it repeats, ask whether a colleague with administrator rights should sign in instead.",
     ),
     *rows(
@@ -28,10 +29,32 @@ _SIGN_IN: list[Reason] = [
         Actor.CUSTOMER_ADMIN,
         title="An administrator must approve first",
         cause="Your organisation does not let people consent to this app themselves.",
-        what_to_do="Send the approval link from the consent page to a Cloud Application Administrator. After "
-        "the approval, open the consent link again and sign in with the account that shall be "
-        "used.",
+        what_to_do="Let an administrator who may approve apps (Cloud Application Administrator, Application "
+        "Administrator or Privileged Role Administrator) open the approval link; the page after the refused sign-in "
+        "shows it with a text to forward. After the approval, open the consent link again and sign in with the "
+        "account that shall be used.",
         support="Approval by an administrator alone gives no connection: somebody must sign in once more afterwards.",
+    ),
+    *rows(
+        ["approval_declined"],
+        _A,
+        Actor.CUSTOMER_ADMIN,
+        title="The approval was not given",
+        cause="At Microsoft’s page the approval was declined or cancelled.",
+        what_to_do="Open the approval link again and choose Accept, signed in with an account that may approve apps "
+        "(Cloud Application Administrator, Application Administrator or Privileged Role Administrator). "
+        "Nothing was changed.",
+        support="Ask the customer’s IT whether they object to the app, and offer them the description of what is read.",
+    ),
+    *rows(
+        ["approval_unknown"],
+        _C,
+        Actor.PERSON,
+        title="We cannot tell which approval this is",
+        cause="The approval link is older than 30 days, or its address was not complete.",
+        what_to_do="If the app was approved at Microsoft, that counts there all the same. Open the consent link that "
+        "belongs to it and sign in; that shows whether it worked.",
+        support="No action. Many in a row may be somebody trying out the address.",
     ),
     *rows(
         ["personal_account"],
@@ -59,10 +82,22 @@ _SIGN_IN: list[Reason] = [
         Actor.PERSON,
         title="The calendar permission was not granted",
         cause="Microsoft signed the account in but left out the permission to read calendars.",
-        what_to_do="Open the consent link again and accept all permissions shown. If none are shown, ask "
-        "your administrator to grant 'Read user calendars' to the app in Entra ID under "
-        "Enterprise applications.",
+        what_to_do="Open the consent link again and accept all permissions shown. If none are shown, ask your "
+        "administrator to open the link, to choose “An administrator” and to tick “Consent on behalf of your "
+        "organization”.",
         support="Compare the granted scopes in the audit entry with the configured calendar scope.",
+    ),
+    *rows(
+        ["scope_not_enough"],
+        _O,
+        Actor.CADENCE,
+        title="The calendar permission that we ask for is not enough",
+        cause="Microsoft refused the read. We ask for Calendars.Read.Shared, and by Microsoft’s documentation that "
+        "permission does not cover free/busy.",
+        what_to_do="Nothing. Your consent was in order. Cadence has to ask for Calendars.Read instead and will then "
+        "send you the link again.",
+        support="Set MICROSOFT_CALENDAR_SCOPE to Calendars.Read or Calendars.ReadBasic, add that permission to the app "
+        "registration, restart, and have the customer consent once more.",
     ),
     *rows(
         ["refresh_token_missing"],
@@ -70,7 +105,7 @@ _SIGN_IN: list[Reason] = [
         Actor.PERSON,
         title="Lasting access was not granted",
         cause="Microsoft sent no refresh token, so the connection would end within the hour.",
-        what_to_do="Open the consent link again and accept 'Maintain access to data you have given it access to'.",
+        what_to_do="Open the consent link again and accept “Maintain access to data you have given it access to”.",
         support="Check that the registration is a web application and that offline_access is not blocked by policy.",
     ),
     *rows(
@@ -78,10 +113,19 @@ _SIGN_IN: list[Reason] = [
         _A,
         Actor.CUSTOMER_ADMIN,
         title="The account has no mailbox in Exchange Online",
-        cause="The account that signed in has no licence with a mailbox, or its mailbox is not in the cloud.",
-        what_to_do="Sign in with an account that has an Exchange Online mailbox, or assign a licence to this "
-        "one and try again once the mailbox exists.",
+        cause=NO_MAILBOX_CAUSE,
+        what_to_do=NO_MAILBOX_REMEDY,
         support="Typical for administrator accounts. Suggest a dedicated service account with the smallest licence.",
+    ),
+    *rows(
+        ["reader_unreadable"],
+        _C,
+        Actor.PERSON,
+        title="The calendar of this account could not be read",
+        cause="The sign-in worked, but Microsoft did not give the free/busy times of the account itself.",
+        what_to_do="Open the consent link again and sign in with another account that has an ordinary mailbox. A "
+        "dedicated service account is best.",
+        support="The details of the audit entry name Microsoft’s code.",
     ),
     *rows(
         ["disconnected"],
@@ -119,7 +163,8 @@ _STATE: list[Reason] = [
         Actor.PERSON,
         title="This sign-in was completed before",
         cause="The answer from Microsoft was delivered a second time, for example by reloading the page.",
-        what_to_do="If the connection is not shown as enabled, open the consent link and start again.",
+        what_to_do="Open the consent link: its page shows whether the account is connected. If it is not, start again "
+        "there.",
         support="No action; the first delivery decided.",
     ),
     *rows(

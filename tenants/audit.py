@@ -22,13 +22,13 @@ def record(
     *,
     actor: str = SYSTEM,
     address: str | None = None,
+    level: int = logging.INFO,
     **details: object,
 ) -> AuditEntry:
     """Stores an entry and logs the same facts in one line; details must hold no secret and no calendar data."""
     slug = account.slug if account else ""
-    log.info(
-        "%s: %s", action, outcome, extra={"account": slug, "action": action, "outcome": outcome, "details": details}
-    )
+    facts = {"account": slug, "action": action, "outcome": outcome, "details": details}
+    log.log(level, "%s: %s", action, outcome, extra=facts)
     return AuditEntry.objects.create(
         account=account,
         account_slug=slug,

@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import sha256
 
 from django.conf import settings
 from django.db import transaction
@@ -17,12 +16,13 @@ from django.utils import timezone
 from microsoft.entra import IdClaims, TokenSet
 from microsoft.errors import IntegrationError
 from microsoft.http import Deadline
-from microsoft.reasons import REASONS, Kind, Reason, from_token_error, reason
+from microsoft.reasons import Reason, reason
 from tenants import audit, microsoft365, vault
 from tenants.lifecycle import Event, State, after
-from tenants.models import Account, Connection, ConsentAttempt, Mode
+from tenants.models import Account, Connection, ConsentAttempt, Mode, fingerprint
 from tenants.recording import CheckResult, record_check
-from tenants.scopes import extra_scopes, grants
+from tenants.refusals import VISITOR, Unfinished, acceptable_claims, refused_by_microsoft, write_down
+from tenants.scopes import extra_scopes
 from tenants.signals import connection_established
 from tenants.simulation import installation_is_simulated
 from tenants.verification import Proof, verify
@@ -30,8 +30,6 @@ from tenants.verification import Proof, verify
 log = logging.getLogger(__name__)
 
 ATTEMPT_LIFETIME = timedelta(minutes=10)
-# https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference: personal accounts
-PERSONAL_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
 # The administrator is to see the tick "on behalf of your organisation"; a service account is to be chosen.
 PROMPTS = {Mode.ADMIN: "consent", Mode.SERVICE_ACCOUNT: "select_account"}
 
@@ -63,16 +61,6 @@ class Result:
     proof: Proof | None = None
 
 
-class Unfinished(Exception):
-    """The flow ended without a connection; carries what the page and the audit entry need."""
-
-    def __init__(self, code: str, status: int, **details: object) -> None:
-        super().__init__(code)
-        self.code = code
-        self.status = status
-        self.details = details
-
-
 def redirect_uri() -> str:
     """The one address registered at Microsoft."""
     return f"{settings.PUBLIC_URL}{reverse('connect-callback')}"
@@ -81,33 +69,37 @@ def redirect_uri() -> str:
 def begin(account: Account, mode: Mode, visitor: Visitor, deadline: Deadline) -> Begun:
     """Starts an attempt of this browser; raises IntegrationError when Microsoft or our registration is not usable."""
     state = secrets.token_urlsafe(32)
-    flow = microsoft365.entra_for(account).begin(
-        scopes=microsoft365.calendar_scopes(account),
-        redirect_uri=redirect_uri(),
-        state=state,
-        prompt=PROMPTS[mode],
-        deadline=deadline,
-    )
+    try:
+        flow = microsoft365.entra_for(account).begin(
+            scopes=microsoft365.calendar_scopes(account),
+            redirect_uri=redirect_uri(),
+            state=state,
+            prompt=PROMPTS[mode],
+            deadline=deadline,
+        )
+    except IntegrationError as error:
+        write_down(account, error.code, mode, address=visitor.address)
+        raise
     browser = visitor.browser or secrets.token_urlsafe(32)
     now = timezone.now()
     ConsentAttempt.objects.create(
         account=account,
         mode=mode,
-        state_hash=_hash(state),
-        browser_hash=_hash(browser),
+        state_hash=fingerprint(state),
+        browser_hash=fingerprint(browser),
         flow=flow.payload,
         created_at=now,
         expires_at=now + ATTEMPT_LIFETIME,
     )
-    audit.record(account, "consent_begun", mode, actor="visitor of the consent page", address=visitor.address)
+    audit.record(account, "consent_begun", mode, actor=VISITOR, address=visitor.address)
     return Begun(flow.auth_uri, browser)
 
 
 def complete(query: Mapping[str, str], visitor: Visitor, deadline: Deadline) -> Result:
     """The way back. Only `state`, `code` and `error` of the query are used; nothing in it is believed."""
     # Deferred: a flow that no key opens is our failure at the exchange, not at the door.
-    attempts = ConsentAttempt.objects.select_related("account").defer("flow")
-    attempt = attempts.filter(state_hash=_hash(query.get("state", ""))).first()
+    attempts = ConsentAttempt.of_state(query.get("state", ""))
+    attempt = attempts.select_related("account").defer("flow").first()
     if attempt is None:  # not audited: it is no account's, and anybody can send as many as they like
         log.warning("consent came back with an unknown state")
         return Result(400, reason("state_unknown"))
@@ -115,22 +107,14 @@ def complete(query: Mapping[str, str], visitor: Visitor, deadline: Deadline) -> 
         _use_up(attempt, visitor.browser)
         return _connect(attempt, query, visitor, deadline)
     except Unfinished as end:
-        audit.record(
-            attempt.account,
-            "consent",
-            end.code,
-            actor=str(end.details.pop("actor", "visitor of the consent page")),
-            address=visitor.address,
-            mode=attempt.mode,
-            **end.details,
-        )
+        write_down(attempt.account, end.code, attempt.mode, address=visitor.address, details=end.details)
         # A stranger learns neither the account's name nor its consent link.
         return Result(end.status, reason(end.code), None if end.code == "other_browser" else attempt.account)
 
 
 def _use_up(attempt: ConsentAttempt, browser: str) -> None:
     """By whatever visit of the browser that began it; another browser's leaves the attempt as it is."""
-    if not browser or not secrets.compare_digest(attempt.browser_hash, _hash(browser)):
+    if not browser or not secrets.compare_digest(attempt.browser_hash, fingerprint(browser)):
         raise Unfinished("other_browser", 400)
     now = timezone.now()
     if not ConsentAttempt.objects.filter(pk=attempt.pk, used_at=None).update(used_at=now):
@@ -139,17 +123,22 @@ def _use_up(attempt: ConsentAttempt, browser: str) -> None:
         raise Unfinished("state_expired", 400)
 
 
+def began(account: Account, browser: str) -> bool:
+    """Whether this browser has lately set out from the account's consent page, and so knows its link."""
+    return bool(browser) and account.consent_attempts.filter(browser_hash=fingerprint(browser)).exists()
+
+
 def _connect(attempt: ConsentAttempt, query: Mapping[str, str], visitor: Visitor, deadline: Deadline) -> Result:
     account = attempt.account
     if "error" in query:
-        raise _refused_by_microsoft(query)
+        raise refused_by_microsoft(query)
     if not query.get("code"):
         raise Unfinished("code_missing", 400)
     try:
         tokens = microsoft365.entra_for(account).redeem(attempt.flow, query, deadline)
     except IntegrationError as error:
         raise Unfinished(error.code, 502, microsoft_request_id=error.request_id) from None
-    claims = _acceptable_claims(tokens)
+    claims = acceptable_claims(tokens)
     connection, _ = Connection.objects.get_or_create(account=account)
     _check_tenant(connection, claims)
     _move(connection, Event.VERIFICATION_BEGUN)
@@ -157,30 +146,11 @@ def _connect(attempt: ConsentAttempt, query: Mapping[str, str], visitor: Visitor
         proof = verify(account, claims, tokens, deadline)
     except IntegrationError as error:
         _move(connection, Event.VERIFICATION_FAILED)
-        raise Unfinished(error.code, 502, actor=claims.upn, microsoft_request_id=error.request_id) from None
+        raise Unfinished(
+            error.code, 502, actor=claims.upn, detail=error.detail, microsoft_request_id=error.request_id
+        ) from None
     connection = _enable(attempt, claims, tokens, proof, visitor)
     return Result(200, None, account, connection, proof)
-
-
-def _refused_by_microsoft(query: Mapping[str, str]) -> Unfinished:
-    """The visitor's words of an error are only looked up in our table, never shown or stored."""
-    body = {"error": query.get("error", ""), "error_description": query.get("error_description", "")}
-    code = from_token_error(body)
-    if code not in REASONS and not code.startswith("AADSTS"):
-        code = "unknown"
-    status = 502 if reason(code).kind in (Kind.TRANSIENT, Kind.OUR_FAULT) else 200
-    return Unfinished(code, status)
-
-
-def _acceptable_claims(tokens: TokenSet) -> IdClaims:
-    claims = tokens.claims
-    if claims is None or not claims.upn:
-        raise Unfinished("id_token_invalid", 502)
-    if claims.tenant_id == PERSONAL_TENANT:
-        raise Unfinished("personal_account", 200, actor=claims.upn)
-    if not grants(tokens.scopes, settings.MICROSOFT_CALENDAR_SCOPE):
-        raise Unfinished("scope_missing", 200, actor=claims.upn, granted=list(tokens.scopes))
-    return claims
 
 
 def _check_tenant(connection: Connection, claims: IdClaims) -> None:
@@ -245,7 +215,3 @@ def _write_connection(
     connection.simulated = installation_is_simulated()
     connection.refused_tenant_id = connection.allowed_tenant_id = ""
     connection.save()
-
-
-def _hash(value: str) -> str:
-    return sha256(value.encode("utf-8", "replace")).hexdigest()

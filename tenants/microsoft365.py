@@ -55,10 +55,14 @@ def calendar_scopes(account: Account) -> list[str]:
     A short name means the global cloud's Graph; the others take the full URI of theirs:
     https://learn.microsoft.com/graph/deployments
     """
-    scope = settings.MICROSOFT_CALENDAR_SCOPE
     if account.cloud == "global" or settings.MICROSOFT_GRAPH_URL:
-        return [scope]
-    return [f"{CLOUDS[account.cloud].graph.removesuffix('/v1.0')}/{scope}"]
+        return [settings.MICROSOFT_CALENDAR_SCOPE]
+    return [calendar_scope_uri(account)]
+
+
+def calendar_scope_uri(account: Account) -> str:
+    """The calendar scope with the address of the cloud's own Graph before it."""
+    return f"{CLOUDS[account.cloud].graph.removesuffix('/v1.0')}/{settings.MICROSOFT_CALENDAR_SCOPE}"
 
 
 @lru_cache(maxsize=4)

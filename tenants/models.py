@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from hashlib import sha256
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -26,6 +27,11 @@ _DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0
 def new_consent_key() -> str:
     """256 random bits: the key is all that opens an account's consent page."""
     return secrets.token_urlsafe(32)
+
+
+def fingerprint(value: str) -> str:
+    """What is stored of a state or a browser's cookie: enough to know it again, of no use to a thief."""
+    return sha256(value.encode("utf-8", "replace")).hexdigest()
 
 
 def validate_time_zone(name: str) -> None:
@@ -175,6 +181,11 @@ class ConsentAttempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.mode} attempt of {self.created_at:%Y-%m-%d %H:%M}"
+
+    @classmethod
+    def of_state(cls, state: str) -> models.QuerySet[ConsentAttempt]:
+        """The one attempt that this state, as Microsoft brings it back, belongs to; or none."""
+        return cls.objects.filter(state_hash=fingerprint(state))
 
 
 class AppendOnly(models.QuerySet["AuditEntry"]):

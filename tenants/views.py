@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import logging
+from urllib.parse import quote, urlencode
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
+from django.template.loader import render_to_string
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
 from microsoft.errors import IntegrationError
 from microsoft.http import Deadline
 from microsoft.reasons import reason
-from tenants import audit, consent
+from tenants import approval, audit, consent
 from tenants.consent import Visitor
 from tenants.correlation import current_request_id
-from tenants.models import Account, Connection, Mode
+from tenants.models import Account, Mode
+from tenants.simulation import is_simulated
+from tenants.standing import standing
 
 log = logging.getLogger(__name__)
 
@@ -33,13 +38,11 @@ def connect(request: HttpRequest, key: str) -> HttpResponse:
         return _consent_page(request, account)
     mode = request.POST.get("mode", "")
     if mode not in Mode.values:
-        return _consent_page(request, account, problem="Please choose who will sign in.", status=400)
+        return _consent_page(request, account, problem=True, status=400)
     try:
         begun = consent.begin(account, Mode(mode), _visitor(request), _deadline())
     except IntegrationError as error:
-        audit.record(account, "consent", error.code, actor="visitor of the consent page", mode=mode)
-        result = consent.Result(502, reason(error.code), account)
-        return _result_page(request, result)
+        return _result_page(request, consent.Result(502, reason(error.code), account))
     response = HttpResponseRedirect(begun.auth_uri)
     response.set_cookie(
         BROWSER_COOKIE,
@@ -58,14 +61,19 @@ def connect(request: HttpRequest, key: str) -> HttpResponse:
 def callback(request: HttpRequest) -> HttpResponse:
     """The redirect URI: exchange, verifying read and enabling happen inside this request."""
     query = {name: request.GET[name] for name in request.GET}
-    return _result_page(request, consent.complete(query, _visitor(request), _deadline()))
+    visitor = _visitor(request)
+    arrived = approval.arrive(query, visitor)
+    if isinstance(arrived, approval.Reported):
+        context = {"account": arrived.account, "request_id": current_request_id(), "simulated": is_simulated(None)}
+        return render(request, "tenants/approval.html", context)
+    return _result_page(request, arrived or consent.complete(query, visitor, _deadline()))
 
 
-def _consent_page(request: HttpRequest, account: Account, *, problem: str = "", status: int = 200) -> HttpResponse:
-    connection = Connection.objects.filter(account=account, connected_at__isnull=False).first()
+def _consent_page(request: HttpRequest, account: Account, *, problem: bool = False, status: int = 200) -> HttpResponse:
+    now = standing(account)
     context = {
-        "account": account,
-        "connection": connection,
+        "standing": now,
+        "simulated": is_simulated(now.connection if now else None),
         "modes": Mode,
         "problem": problem,
         "scope": settings.MICROSOFT_CALENDAR_SCOPE,
@@ -75,11 +83,26 @@ def _consent_page(request: HttpRequest, account: Account, *, problem: str = "", 
 
 def _result_page(request: HttpRequest, result: consent.Result) -> HttpResponse:
     template = "tenants/connected.html" if result.reason is None else "tenants/not_connected.html"
-    context = {"result": result, "request_id": current_request_id(), "support_email": ""}
+    context = {
+        "result": result,
+        "request_id": current_request_id(),
+        "simulated": is_simulated(result.connection),
+        **_to_forward(result),
+    }
     response = render(request, template, context, status=result.status)
     # The flow has logged one structured line already; Django's own "Bad Gateway" would say it twice.
     response._has_been_logged = True  # type: ignore[attr-defined]
     return response
+
+
+def _to_forward(result: consent.Result) -> dict[str, object]:
+    """For visitors who lack the right: the approval link, and a text that asks IT to open it."""
+    if result.account is None or result.reason is None or result.reason.code not in approval.NEEDED:
+        return {}
+    links = {"admin_consent_url": approval.link(result.account), "consent_url": result.account.consent_url}
+    text = render_to_string("tenants/forward.txt", links).strip()
+    mail = {"subject": gettext("Please approve: calendars for Event Cadence"), "body": text}
+    return {**links, "forward_text": text, "forward_mail": f"mailto:?{urlencode(mail, quote_via=quote)}"}
 
 
 def _visitor(request: HttpRequest) -> Visitor:
