@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.test import Client
@@ -30,7 +30,7 @@ class Api:
     """`api.post("contoso", "slots", {...})` with the key's header; `api.get("contoso")` asks the connection."""
 
     key: str
-    client: Client = Client()
+    client: Client = field(default_factory=Client)
 
     def get(self, slug: str, what: str = "connection", **extra: Any) -> Any:
         """GET /accounts/{slug}/{what}/"""
