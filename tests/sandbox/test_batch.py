@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -118,13 +119,27 @@ def test_a_throttled_part_has_its_own_429_and_its_own_time_to_wait(client, token
     assert found["2"]["body"]["error"]["code"] == "TooManyRequests"
 
 
-def test_four_parts_run_at_a_time_and_no_more(client, token, sandbox):
+def test_four_parts_run_at_a_time(client, token, sandbox):
     sandbox.options.latency = 1.0
     gate = threading.Barrier(4)
     sandbox.sleep = lambda _seconds: gate.wait(20)  # opens for four at once only
     found = run(client, token, *[part(number) for number in range(8)])
     assert set(statuses(found).values()) == {200}
     assert sandbox.counters["max_concurrent"] == 4
+
+
+def test_no_fifth_part_runs_beside_four(client, token, sandbox):
+    sandbox.options.latency = 1.0
+    gate = threading.Barrier(5)
+
+    def hold(_seconds):
+        with suppress(threading.BrokenBarrierError):  # nobody makes it five
+            gate.wait(0.3)
+
+    sandbox.sleep = hold
+    found = run(client, token, *[part(number) for number in range(20)])
+    assert set(statuses(found).values()) == {200}
+    assert sandbox.counters["max_concurrent"] <= 4
 
 
 def test_another_call_in_flight_costs_a_part(client, token, sandbox):

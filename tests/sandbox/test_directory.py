@@ -101,3 +101,9 @@ def test_an_event_needs_a_calendar():
         directory().add_event("admin@contoso.example", Event(start=NOW, end=NOW + timedelta(hours=1)))
     with pytest.raises(ValueError, match="no tenant"):
         directory().add_mailbox("someone@elsewhere.example")
+
+
+def test_the_very_same_item_may_stand_in_a_calendar_twice():
+    events = all_events(directory(), days=(0, 21), only={"ann@contoso.example", "bob@contoso.example"})
+    for found in events.values():
+        assert max(Counter(found).values()) == 2
