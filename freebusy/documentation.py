@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerExtension
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
 from freebusy.core.rules import TECHNICAL
@@ -23,6 +23,18 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
         """A bearer token made by `manage.py create_api_key` or in the admin."""
         return {"type": "http", "scheme": "bearer", "description": "An API key of Event Cadence."}
+
+
+class StrictRequests(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # its registry is untyped
+    """Says that requests may hold no other members than those named."""
+
+    target_class = "freebusy.fields.StrictSerializer"
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        """The serializer's schema, closed."""
+        schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        return {**schema, "additionalProperties": False}
 
 
 _PROBLEMS = {

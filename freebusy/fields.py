@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, NoReturn
 from zoneinfo import ZoneInfo, available_timezones
 
+from drf_spectacular.drainage import set_override
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -15,6 +16,7 @@ from rest_framework.fields import empty
 
 # RFC 3339 section 5.6, with the offset that makes it an instant.
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:[0-5]\d)", re.ASCII)
+_WALL_TIME = "([01][0-9]|2[0-3]):[0-5][0-9]"
 _FIRST_YEAR, _LAST_YEAR = 1900, 2200  # outside, zone arithmetic and Graph lead nowhere
 _ZONES = frozenset(available_timezones())
 
@@ -127,12 +129,11 @@ class WallTimeField(StrictText):
 
     def __init__(self, *, end: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._end = end
+        self._form = _WALL_TIME + ("|24:00" if end else "")
+        set_override(self, "field", {"type": "string", "pattern": f"^({self._form})$"})
 
     def to_internal_value(self, data: Any) -> int:  # type: ignore[override]
         text = super().to_internal_value(data)
-        if self._end and text == "24:00":
-            return 1440
-        if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text, re.ASCII):
+        if not re.fullmatch(self._form, text):
             raise serializers.ValidationError("Give a time of day as HH:MM.", "invalid_time")
         return int(text[:2]) * 60 + int(text[3:])

@@ -72,7 +72,7 @@ class AvailabilitySerializer(WindowSerializer):
 class WorkingHoursSerializer(StrictSerializer):
     """Hours of the day, in the request's zone, in which slots may lie."""
 
-    days = serializers.ListField(child=StrictChoice(choices=DAYS), allow_empty=False)
+    days = serializers.ListField(child=StrictChoice(choices=DAYS), allow_empty=False, min_length=1)
     start = WallTimeField(help_text="HH:MM")
     end = WallTimeField(end=True, help_text="HH:MM, or 24:00")
 
