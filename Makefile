@@ -8,7 +8,7 @@ SHELL := /bin/bash
 PYTEST := -q -n auto --dist loadgroup
 PUBLIC := https://exchangeintegration.eventcadence.com
 
-.PHONY: help demo demo-reset test check format lock clean
+.PHONY: help demo demo-reset test check format lock clean docs translations
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -56,6 +56,12 @@ check: $(READY) ## Lint, types, import rules, migrations, OpenAPI, deployment se
 format: $(READY) ## Put the code into the house's form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(READY) ## Write the pages that are made from the code
+	PYTHONUTF8=1 $(BIN)/python -m microsoft.reasons_document > docs/reasons.md
+
+translations: $(READY) ## Bring the translations up to date with the texts, and compile them
+	$(BIN)/python manage.py translations
 
 lock: $(READY) ## Compile requirements*.txt anew from requirements*.in
 	for name in requirements requirements-demo requirements-dev; do \

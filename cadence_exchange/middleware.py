@@ -1,10 +1,14 @@
-"""Every request gets an id and every answer says it."""
+"""Every request gets an id, which the answer says, and pages for customers come in the visitor's language."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.utils import translation
+from django.utils.cache import patch_vary_headers
+from django.utils.translation.trans_real import parse_accept_lang_header
 
 from tenants.correlation import adopt_request_id
 
@@ -20,3 +24,35 @@ class RequestIdMiddleware:
         response = self.get_response(request)
         response["X-Request-ID"] = request_id
         return response
+
+
+class LanguageMiddleware:
+    """Accept-Language decides for the pages of customers; the API and the admin stay English.
+
+    Not Django's LocaleMiddleware: that asks a cookie first, and leaves a thread in the last visitor's language.
+    """
+
+    _ENGLISH = ("/api/", "/admin/", "/static/")
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        by_header = not request.path_info.startswith(self._ENGLISH)
+        language = _asked_language(request) if by_header else settings.LANGUAGE_CODE
+        with translation.override(language):
+            response = self.get_response(request)
+        if by_header:
+            patch_vary_headers(response, ["Accept-Language"])
+            response.setdefault("Content-Language", language)
+        return response
+
+
+def _asked_language(request: HttpRequest) -> str:
+    """The first of the visitor's languages that we have: `de-AT` is served German."""
+    for name, _ in parse_accept_lang_header(request.headers.get("Accept-Language", "")):
+        try:
+            return translation.get_supported_language_variant(name)
+        except LookupError:
+            continue
+    return settings.LANGUAGE_CODE

@@ -21,7 +21,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from microsoft.entra import TokenSet
-from microsoft.errors import ConsentRequired, IntegrationError, Unavailable, error_for
+from microsoft.errors import ConsentRequired, IntegrationError, Misconfigured, Unavailable, error_for
 from microsoft.http import Deadline
 from microsoft.reasons import reason
 from microsoft.secret import Secret
@@ -198,7 +198,8 @@ def _note_failure(record: TokenRecord, error: IntegrationError) -> bool:
         lease_holder="",
         lease_until=None,
     )
-    log.warning(
+    log.log(
+        logging.ERROR if isinstance(error, Misconfigured) else logging.WARNING,  # ours hits every customer alike
         "token refresh failed",
         extra={"connection": record.connection_id, "code": error.code, "permanent": error.permanent},
     )

@@ -20,6 +20,7 @@ from sandbox import Sandbox
 from sandbox.browser import sign_in
 from tenants import approval
 from tenants.models import Account, AuditEntry, Connection, ConsentAttempt, TokenRecord
+from tenants.refreshing import refresh_all
 from tests.conftest import READER
 from tests.factories import make_account
 
@@ -191,6 +192,15 @@ def test_our_own_fault_is_one_error_line_and_one_audit_entry_with_what_to_do_abo
     assert line.getMessage() == f"consent: AADSTS{aadsts}" and line.exc_info is None
     assert last().details["our_fault"] == reason(f"AADSTS{aadsts}").support
     assert "Event Cadence has been told" in text_of(answer)
+
+
+def test_our_own_fault_at_a_refresh_is_an_error_line_too(
+    contoso: Account, microsoft: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    microsoft.control.set({"secret_expired": True})
+    refresh_all()
+    (line,) = [line for line in caplog.records if line.name == "tenants.vault"]
+    assert (line.levelno, vars(line)["code"]) == (logging.ERROR, "AADSTS7000222")
 
 
 @pytest.mark.parametrize("how", [{"accept": False}, {"upn": "admin@contoso.example", "mode": "admin"}])
