@@ -129,6 +129,25 @@ def test_one_misshapen_entry_does_not_sink_the_others(bad: object, name: str | N
     assert malformed == wire.Malformed(name)
 
 
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        (r"Party \ud83d", "Party \ufffd"),
+        (r"\uDE00\uDE00", "\ufffd\ufffd"),
+        (r"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+        (r"\\ud83d", r"\ud83d"),
+        (r"\\\ud83d\n", "\\\ufffd\n"),
+    ],
+)
+def test_half_a_character_costs_neither_the_answer_nor_the_mailbox(text: str, read: str) -> None:
+    """As a subject has it that was cut after so many UTF-16 units, in the middle of an emoji."""
+    cut = body_of(entry(scheduleItems=[item(subject="SUBJECT", status="STATUS")]))
+    broken = cut.replace(b"SUBJECT", text.encode() + rb"\ud83d").replace(b"STATUS", text.encode())
+    found = only(broken)
+    assert found.schedule_items is not None
+    assert found.schedule_items[0].status == read
+
+
 @pytest.mark.parametrize("hours", ["nine to five", {"daysOfWeek": 5}, {"timeZone": {"bias": "minus one"}}, [1]])
 def test_misshapen_working_hours_cost_only_themselves(hours: object) -> None:
     found = only(body_of(entry(workingHours=hours, scheduleItems=[item()])))
