@@ -277,8 +277,37 @@ def test_who_lacks_the_right_gets_the_approval_link_and_a_text_for_it(
     (mail,) = re.findall(r'href="mailto:\?([^"]*)"', html)
     (text,) = re.findall(r"<pre[^>]*>(.*?)</pre>", html, flags=re.DOTALL)
     body = parse_qs(unescape(mail))["body"][0]
-    assert body == unescape(text)
+    assert body.replace("\r\n", "\n") == unescape(text)
+    assert body.count("\r\n") == body.count("\n")
     assert link in body and account.consent_url in body
+
+
+def test_an_administrator_approves_by_the_link_and_then_the_plain_user_connects(
+    account: Account, microsoft: Sandbox, consent: Callable[..., Any]
+) -> None:
+    refused(account, microsoft, consent)
+    stranger = Client()
+    back = sign_in(approval.link(account), "ada@contoso.example")
+    answer = stranger.get(back.removeprefix("http://localhost:8000"))
+    assert answer.status_code == 200 and "One step is left" in text_of(answer)
+    assert not Connection.objects.exists()
+    assert consent(account).status_code == 200
+    assert Connection.objects.get().state == "enabled"
+    trail = AuditEntry.objects.order_by("pk").values_list("action", "outcome")
+    assert list(trail) == [
+        ("consent_begun", "service_account"),
+        ("consent", "AADSTS90094"),
+        ("admin_approval", "reported"),
+        ("consent_begun", "service_account"),
+        ("consent", "enabled"),
+    ]
+
+
+def test_an_administrator_may_decline_at_the_link(account: Account) -> None:
+    back = sign_in(approval.link(account), "ada@contoso.example", consent=False)
+    assert "admin_consent=True" in back
+    answer = Client().get(back.removeprefix("http://localhost:8000"))
+    assert answer.status_code == 200 and reason("approval_declined").title in text_of(answer)
 
 
 @pytest.mark.parametrize("cloud", ["usgov", "usgovdod", "china"])
