@@ -8,7 +8,7 @@ SHELL := /bin/bash
 PYTEST := -q -n auto --dist loadgroup
 PUBLIC := https://exchangeintegration.eventcadence.com
 
-.PHONY: help demo demo-reset test check format lock clean docs translations
+.PHONY: help demo demo-reset test check format screenshots lock clean docs translations
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -59,6 +59,9 @@ format: $(READY) ## Put the code into the house's form
 
 docs: $(READY) ## Write the pages that are made from the code
 	PYTHONUTF8=1 $(BIN)/python -m microsoft.reasons_document > docs/reasons.md
+
+screenshots: $(READY) ## Take the pictures of docs/screenshots anew (needs Chromium: apt-get install chromium)
+	$(BIN)/python -m tests.browser.screenshots docs/screenshots
 
 translations: $(READY) ## Bring the translations up to date with the texts, and compile them
 	$(BIN)/python manage.py translations
