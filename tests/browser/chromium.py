@@ -97,6 +97,7 @@ def visitor(browser: Browser, origin: str, size: tuple[int, int] = WIDE, scheme:
         is_mobile=phone,
         has_touch=phone,
         reduced_motion="reduce",
+        ignore_https_errors=True,  # the simulated Microsoft signs its own certificate
     )
     context.set_default_timeout(PATIENCE_MS)
     try:

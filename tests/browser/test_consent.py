@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from sandbox.browser import sign_in as sign_in_by_http
 from tests.browser.chromium import PHONE, WIDE, Visitor
@@ -112,18 +112,24 @@ def test_whoever_declines_lands_on_a_page_that_leads_back(visit: Visit, consent_
     connect(page, consent_url)
 
 
-def test_a_plain_user_who_may_not_consent_gets_something_to_forward_to_it(
-    visit: Visit, consent_url: str, installation: Installation
-) -> None:
-    installation.control(user_consent=False)
-    page = visit().tab()
+def refused_for_lack_of_approval(page: Page, consent_url: str) -> None:
+    """A plain user of an organisation in which only administrators approve apps."""
     begin(page, consent_url)
     sign_in(page, PLAIN_USER)
     expect_page(page, "Need admin approval")
     page.get_by_role("button", name="Return to the application").click()
-    expect(page.get_by_text("Not connected")).to_be_visible()
+    expect_page(page, "An administrator must approve first")
+
+
+def test_it_can_also_connect_by_the_forwarded_consent_link(
+    visit: Visit, consent_url: str, installation: Installation
+) -> None:
+    installation.control(user_consent=False)
+    page = visit().tab()
+    refused_for_lack_of_approval(page, consent_url)
     expect(page.get_by_text("An administrator of your Microsoft 365 organisation").first).to_be_visible()
-    expect(page.get_by_text(consent_url).first).to_be_visible()
+    text = page.locator("pre").inner_text()
+    assert consent_url in text
 
     # IT opens the forwarded link in a browser of its own.
     administrator = visit().tab()
@@ -131,6 +137,26 @@ def test_a_plain_user_who_may_not_consent_gets_something_to_forward_to_it(
     sign_in(administrator, ADMIN)
     agree(administrator, for_everybody=True)
     expect_page(administrator, CONNECTED)
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+def test_it_approves_by_the_forwarded_address_and_then_the_user_connects(
+    visit: Visit, consent_url: str, installation: Installation, size: tuple[int, int]
+) -> None:
+    installation.control(user_consent=False)
+    page, administrator = visit(size).tab(), visit(size).tab()
+    refused_for_lack_of_approval(page, consent_url)
+    approval = page.get_by_role("link", name="Approve the app at Microsoft").get_attribute("href")
+    assert approval and approval in page.locator("pre").inner_text()
+
+    administrator.goto(approval)
+    sign_in(administrator, ADMIN)
+    administrator.get_by_role("button", name="Accept").click()
+    expect_page(administrator, "One step is left")
+
+    begin(page, consent_url)
+    sign_in(page, PLAIN_USER)
+    expect_page(page, CONNECTED)
 
 
 def test_two_tabs_of_one_browser_both_finish(visit: Visit, consent_url: str) -> None:
