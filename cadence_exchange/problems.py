@@ -57,7 +57,10 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     elif isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
     if isinstance(error, Problem):
-        return _response(error.status_code, error.code, str(error.detail), extra=error.members, headers=error.headers)
+        answer = _response(error.status_code, error.code, str(error.detail), extra=error.members, headers=error.headers)
+        # What failed has been one structured line already; Django's "Service Unavailable" would say it twice.
+        answer._has_been_logged = error.status_code >= 500  # type: ignore[attr-defined]
+        return answer
     for kind, status, code in _BY_CLASS:
         if isinstance(error, kind):
             return _of_framework(error, status, code)

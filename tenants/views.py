@@ -101,7 +101,8 @@ def _to_forward(result: consent.Result) -> dict[str, object]:
         return {}
     links = {"admin_consent_url": approval.link(result.account), "consent_url": result.account.consent_url}
     text = render_to_string("tenants/forward.txt", links).strip()
-    mail = {"subject": gettext("Please approve: calendars for Event Cadence"), "body": text.replace("\n", "\r\n")}  # RFC 6068
+    lines = text.replace("\n", "\r\n")  # RFC 6068, section 5
+    mail = {"subject": gettext("Please approve: calendars for Event Cadence"), "body": lines}
     return {**links, "forward_text": text, "forward_mail": f"mailto:?{urlencode(mail, quote_via=quote)}"}
 
 
