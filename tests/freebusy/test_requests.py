@@ -467,7 +467,7 @@ def test_a_body_that_is_no_good_object_is_refused(api: Api, what: str, body: byt
     assert answer.json()["errors"]
 
 
-@pytest.mark.parametrize("depth", [10, 500, 900])
+@pytest.mark.parametrize("depth", [10, 300])
 def test_nesting_that_can_be_read_is_refused_for_its_type(api: Api, depth: int) -> None:
     answer = raw(api, b'{"rooms": [' + b"[" * depth + b"]" * depth + b"], " + START + b"}")
     assert [error["field"] for error in answer.json()["errors"]] == ["rooms[0]"]
