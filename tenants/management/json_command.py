@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -13,12 +14,12 @@ from microsoft.errors import IntegrationError
 from tenants.models import Account
 
 
-class JsonCommand(BaseCommand):
+class JsonCommand(BaseCommand, ABC):
     """Subclasses implement `run`; what they raise becomes one line and exit status 1."""
 
+    @abstractmethod
     def run(self, **options: Any) -> dict[str, object]:
         """The object to print."""
-        raise NotImplementedError
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
