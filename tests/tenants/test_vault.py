@@ -554,3 +554,11 @@ def test_two_workers_with_the_same_list_ask_microsoft_once(
     assert first.result() == [expected]
     assert second in (expected, Tally())  # its list named the connection, or came too late to
     assert microsoft.counters["faults"] == 1
+
+
+def test_who_read_the_row_before_anothers_failure_cannot_claim_it_afterwards(contoso: Any) -> None:
+    stale = TokenRecord.objects.get(connection=contoso.connection)
+    TokenRecord.objects.update(failures=stale.failures + 1)  # another process tried and failed in between
+
+    assert not vault._claim(stale)
+    assert vault._claim(TokenRecord.objects.get())
