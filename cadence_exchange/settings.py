@@ -166,7 +166,15 @@ ANSWER_DEADLINE_SECONDS = 18.0
 # --- limits and schedules ---------------------------------------------------------------------------------------
 API_RATE_PER_MINUTE = env_int("API_RATE_PER_MINUTE", 1200, least=1, most=1_000_000)
 API_RATE_BURST = 300
-HEALTH_STALE_SECONDS = 3600
+HEALTH_STALE_SECONDS = 3600  # or two intervals of the connection's own probes, whichever is longer
+# A connection read through the API within this time is in use: refreshed ahead of every expiry, probed often.
+IN_USE_SECONDS = env_int("IN_USE_SECONDS", 3 * 86_400, least=3600, most=90 * 86_400)
+PROBE_INTERVAL_SECONDS = env_int("PROBE_INTERVAL_SECONDS", 900, least=60, most=86_400)
+PROBE_IDLE_INTERVAL_SECONDS = env_int("PROBE_IDLE_INTERVAL_SECONDS", 6 * 3600, least=60, most=86_400)
+# At least daily: Microsoft ends a refresh token that nobody used for 90 days.
+REFRESH_IDLE_SECONDS = env_int("REFRESH_IDLE_SECONDS", 86_400, least=3600, most=86_400)
+SWEEP_WIDTH = env_int("SWEEP_WIDTH", 64, least=1, most=256)  # calls to Microsoft at a time in one worker process
+TICK_SECONDS = env_int("TICK_SECONDS", 60, least=5, most=600)  # how often beat looks for what is due
 CELERY_BROKER_URL = REDIS_URL or "embedded://"
 if not REDIS_URL:
     CELERY_BROKER_TRANSPORT_OPTIONS = broker.options(DATA_DIR / "broker")
@@ -179,13 +187,13 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "refresh-due-tokens": {
         "task": "tenants.tasks.refresh_due_tokens",
-        "schedule": 60.0,
-        "options": {"expires": 60},
+        "schedule": float(TICK_SECONDS),
+        "options": {"expires": TICK_SECONDS},
     },
     "probe-connections": {
         "task": "freebusy.tasks.probe_due_connections",
-        "schedule": 60.0,
-        "options": {"expires": 60},
+        "schedule": float(TICK_SECONDS),
+        "options": {"expires": TICK_SECONDS},
     },
     "forget-old-consent-attempts": {
         "task": "tenants.tasks.forget_old_consent_attempts",
@@ -194,13 +202,14 @@ CELERY_BEAT_SCHEDULE = {
     },
     "heartbeat": {"task": "tenants.tasks.heartbeat", "schedule": 30.0, "options": {"expires": 30}},
 }
-PROBE_INTERVAL_SECONDS = 900
 
 # --- Django -----------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "cadence_exchange.apps.WiringConfig",
     "tenants.apps.TenantsConfig",
     "freebusy.apps.FreebusyConfig",
+    "alerts.apps.AlertsConfig",
+    "webhooks.apps.WebhooksConfig",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -178,9 +178,10 @@ def _enable(attempt: ConsentAttempt, claims: IdClaims, tokens: TokenSet, proof: 
     with transaction.atomic():
         connection = Connection.objects.select_for_update().select_related("account").get(account=account)
         _check_tenant(connection, claims)
+        state_before = State(connection.state)
         _write_connection(connection, attempt, claims, tokens, now)
         vault.store(connection, tokens, now)
-        record_check(connection, CheckResult.of_proof(proof), now)
+        record_check(connection, CheckResult.of_proof(proof), now, state_before=state_before)
         audit.record(
             account,
             "consent",

@@ -6,10 +6,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from tenants import audit, vault
+from tenants.changes import Change
 from tenants.health import Health
 from tenants.lifecycle import Event, State, after
 from tenants.models import Account, Connection
-from tenants.signals import connection_lost
+from tenants.signals import connection_changed, connection_lost
 
 
 def disconnect(account: Account, *, why: str, actor: str, address: str | None = None) -> Connection:
@@ -17,7 +18,11 @@ def disconnect(account: Account, *, why: str, actor: str, address: str | None = 
     now = timezone.now()
     with transaction.atomic():
         connection, _ = Connection.objects.select_for_update().get_or_create(account=account)
-        was_enabled = connection.enabled
+        was_enabled, state_before, health_before = (
+            connection.enabled,
+            State(connection.state),
+            Health(connection.health),
+        )
         connection.state = after(State(connection.state), Event.DISCONNECTED).value
         connection.state_changed_at = now
         connection.reason_code, connection.reason_at = "disconnected", now
@@ -27,6 +32,8 @@ def disconnect(account: Account, *, why: str, actor: str, address: str | None = 
         connection.save()
         vault.forget(connection)
         audit.record(account, "disconnect", "disabled", actor=actor, address=address, why=why)
+        change = Change(now, state_before, State.DISABLED, health_before, Health.UNKNOWN, "disconnected")
+        connection_changed.send(Connection, connection_id=connection.pk, change=change)
         if was_enabled:
             transaction.on_commit(
                 lambda: connection_lost.send(Connection, connection_id=connection.pk, reason="disconnected")

@@ -80,6 +80,9 @@ class Account(models.Model):
         max_length=16, default="global", choices=[(name, cloud.label) for name, cloud in CLOUDS.items()]
     )
     contact_email = models.EmailField(blank=True)
+    language = models.CharField(
+        max_length=8, choices=settings.LANGUAGES, default="en", db_default="en", help_text="Of mails to the contact"
+    )
     consent_key = models.CharField(max_length=64, unique=True, default=new_consent_key, editable=False)
     policy = models.CharField(max_length=32, choices=Policy.choices, default=Policy.TECHNICAL)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -128,6 +131,7 @@ class Connection(models.Model):
     last_check_latency_ms = models.PositiveIntegerField(null=True)
     last_check_code = models.CharField(max_length=64, blank=True)
     probe_due_at = models.DateTimeField(default=timezone.now, db_index=True)
+    last_used_at = models.DateTimeField(null=True, help_text="Last read through the API, to the hour")
     # The database fills it in for code of the version before.
     simulated = models.BooleanField(default=False, db_default=False, help_text="Made with a simulated Microsoft 365")
 
@@ -153,6 +157,8 @@ class TokenRecord(models.Model):
     connection = models.OneToOneField(Connection, on_delete=models.CASCADE, related_name="token")
     refresh_token = EncryptedTextField()
     access_token = EncryptedTextField()
+    # Which of FERNET_KEYS both are under, so that a key still in use is known without opening a row.
+    key_id = models.CharField(max_length=16, default="", db_default="", db_index=True)
     access_expires_at = models.DateTimeField()
     refreshed_at = models.DateTimeField()
     refresh_due_at = models.DateTimeField(db_index=True)
@@ -274,10 +280,66 @@ class HealthCheck(models.Model):
 
     class Meta:
         ordering = ["-at"]
-        indexes = [models.Index(fields=["connection", "-at"], name="check_by_connection")]
+        indexes = [
+            models.Index(fields=["connection", "-at"], name="check_by_connection"),
+            models.Index(fields=["at"], name="check_by_time"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M} {self.outcome}"
+
+
+class Period(models.TextChoices):
+    """How long a roll-up spans; both begin on the UTC clock."""
+
+    HOUR = "hour", "hour"
+    DAY = "day", "day"
+
+
+class CheckSums(models.Model):
+    """Checks of a period by outcome, and how fast they were; added to in the transaction that stores the check."""
+
+    period = models.CharField(max_length=4, choices=Period.choices)
+    start = models.DateTimeField()
+    ok = models.PositiveIntegerField(default=0)
+    suspicious = models.PositiveIntegerField(default=0)
+    throttled = models.PositiveIntegerField(default=0)
+    refused = models.PositiveIntegerField(default=0)
+    unreachable = models.PositiveIntegerField(default=0)
+    latency_count = models.PositiveIntegerField(default=0)
+    latency_sum_ms = models.PositiveBigIntegerField(default=0)
+    latency_max_ms = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def checks(self) -> int:
+        """All of them, whatever the outcome."""
+        return self.ok + self.suspicious + self.throttled + self.refused + self.unreachable
+
+
+class ConnectionChecks(CheckSums):
+    """One connection's checks of an hour or a day."""
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="sums", db_index=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["connection", "period", "start"], name="sums_of_connection")]
+        indexes = [models.Index(fields=["period", "start"], name="sums_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.connection_id} {self.period} of {self.start:%Y-%m-%d %H:%M}: {self.checks}"
+
+
+class AllChecks(CheckSums):
+    """The checks of all connections together, so that a trend never reads a row per connection."""
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["period", "start"], name="sums_of_all")]
+
+    def __str__(self) -> str:
+        return f"{self.period} of {self.start:%Y-%m-%d %H:%M}: {self.checks}"
 
 
 class CacheRow(models.Model):

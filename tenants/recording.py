@@ -7,8 +7,11 @@ from datetime import datetime
 
 from django.db import transaction
 
+from tenants.changes import Change
 from tenants.health import Health, Outcome, Rollup, after_check
+from tenants.lifecycle import State
 from tenants.models import Connection, HealthCheck
+from tenants.signals import connection_changed
 from tenants.verification import Proof
 
 
@@ -28,8 +31,13 @@ class CheckResult:
         return cls(Outcome.OK, proof.latency_ms, proof.http_status, "", proof.request_id)
 
 
-def record_check(connection: Connection, result: CheckResult, now: datetime) -> Rollup:
-    """Writes the check and the connection's health columns; returns the health after it."""
+def record_check(
+    connection: Connection, result: CheckResult, now: datetime, *, state_before: State | None = None
+) -> Rollup:
+    """Writes the check and the connection's health columns; returns the health after it.
+
+    `state_before`: when the caller moves the state in the same transaction, so that one change tells both.
+    """
     with transaction.atomic():
         row = Connection.objects.select_for_update().get(pk=connection.pk)
         before = Rollup(Health(row.health), row.health_since, row.bad_in_a_row)
@@ -52,4 +60,8 @@ def record_check(connection: Connection, result: CheckResult, now: datetime) -> 
             last_check_latency_ms=result.latency_ms,
             last_check_code=result.code[:64],
         )
+        state = State(row.state)
+        change = Change(now, state_before or state, state, before.health, rollup.health, result.code)
+        if change.matters:
+            connection_changed.send(Connection, connection_id=row.pk, change=change)
     return rollup

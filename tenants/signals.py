@@ -1,4 +1,8 @@
-"""How this app tells the ones above that a connection came or went; sent after the commit."""
+"""How this app tells others what happened to a connection.
+
+`connection_changed` is sent inside the transaction that changes the row, so that what a receiver writes lands or fails
+together with it; receivers write rows and do nothing else. The others are sent after the commit.
+"""
 
 from __future__ import annotations
 
@@ -6,3 +10,4 @@ from django.dispatch import Signal
 
 connection_established = Signal()  # arguments: connection_id
 connection_lost = Signal()  # arguments: connection_id, reason (code)
+connection_changed = Signal()  # arguments: connection_id, change (tenants.changes.Change)

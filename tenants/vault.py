@@ -26,9 +26,11 @@ from microsoft.http import Deadline
 from microsoft.reasons import reason
 from microsoft.secret import Secret
 from tenants import audit, microsoft365
+from tenants.changes import Change
+from tenants.health import Health
 from tenants.lifecycle import Event, State, after
 from tenants.models import Connection, TokenRecord
-from tenants.signals import connection_lost
+from tenants.signals import connection_changed, connection_lost
 
 log = logging.getLogger(__name__)
 
@@ -213,14 +215,18 @@ def mark_lost(connection: Connection, error: IntegrationError, version: int | No
         rows = Connection.objects.filter(pk=connection.pk, state=State.ENABLED.value)
         if version is not None:
             rows = rows.filter(token__version=version)
+        lost = after(State.ENABLED, Event.ACCESS_LOST)
         if not rows.update(
-            state=after(State.ENABLED, Event.ACCESS_LOST).value,
+            state=lost.value,
             state_changed_at=now,
             reason_code=error.code,
             reason_at=now,
         ):
             return
         audit.record(connection.account, "connection_lost", error.code, microsoft_request_id=error.request_id)
+        health = Health(Connection.objects.values_list("health", flat=True).get(pk=connection.pk))
+        change = Change(now, State.ENABLED, lost, health, health, error.code)
+        connection_changed.send(Connection, connection_id=connection.pk, change=change)
         transaction.on_commit(lambda: connection_lost.send(Connection, connection_id=connection.pk, reason=error.code))
 
 

@@ -10,7 +10,7 @@ import logging
 import random
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Protocol
@@ -26,6 +26,9 @@ from tenants.coordination.redis_store import RedisCoordinator
 log = logging.getLogger(__name__)
 
 
+Change = Callable[[bytes | None], bytes | None]
+
+
 class Coordinator(Protocol):
     """What both stores can do."""
 
@@ -37,6 +40,21 @@ class Coordinator(Protocol):
 
     def admit(self, name: str, per_second: float, burst: int) -> float:
         """0.0 when one more request of `name` is admitted, else the seconds to wait (token bucket)."""
+
+    def read(self, name: str) -> bytes | None:
+        """A small value kept under `name`; None when there is none or its time is over."""
+
+    def modify(self, name: str, change: Change, seconds: float) -> bytes | None:
+        """Replaces the value by `change(value)`, atomically over all processes, and returns it.
+
+        `change` may be called several times and must be pure; None removes. The value is forgotten after `seconds`.
+        """
+
+    def add(self, name: str, amounts: Mapping[str, float]) -> None:
+        """Adds to the named sums kept under `name`; all at once."""
+
+    def sums(self, name: str) -> dict[str, float]:
+        """All sums under `name`."""
 
 
 @lru_cache(maxsize=4)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS slot (name TEXT, number INTEGER, holder TEXT, until REAL, PRIMARY KEY (name, number));
 CREATE TABLE IF NOT EXISTS bucket (name TEXT PRIMARY KEY, full_at REAL);
+CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, value BLOB, until REAL);
+CREATE TABLE IF NOT EXISTS amount (name TEXT, item TEXT, total REAL, PRIMARY KEY (name, item));
 """
 
 
@@ -46,6 +48,30 @@ class SqliteCoordinator:
                 return wait
             db.execute("REPLACE INTO bucket VALUES (?, ?)", (name, full_at))
             return 0.0
+
+    def read(self, name: str) -> bytes | None:
+        row = self._connection().execute("SELECT value, until FROM kept WHERE name = ?", (name,)).fetchone()
+        return row[0] if row and row[1] > self._clock() else None
+
+    def modify(self, name: str, change: Callable[[bytes | None], bytes | None], seconds: float) -> bytes | None:
+        with self._transaction() as db:
+            changed = change(self.read(name))
+            if changed is None:
+                db.execute("DELETE FROM kept WHERE name = ?", (name,))
+            else:
+                db.execute("REPLACE INTO kept VALUES (?, ?, ?)", (name, changed, self._clock() + seconds))
+            return changed
+
+    def add(self, name: str, amounts: Mapping[str, float]) -> None:
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT INTO amount VALUES (?, ?, ?) "
+                "ON CONFLICT (name, item) DO UPDATE SET total = total + excluded.total",
+                [(name, item, amount) for item, amount in amounts.items()],
+            )
+
+    def sums(self, name: str) -> dict[str, float]:
+        return dict(self._connection().execute("SELECT item, total FROM amount WHERE name = ?", (name,)))
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

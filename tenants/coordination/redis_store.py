@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import cast
 
 import redis
@@ -33,7 +34,7 @@ class RedisCoordinator:
 
     def __init__(self, url: str, namespace: str = "cadence") -> None:
         self._namespace = namespace
-        client = redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=3)
+        client = self._client = redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=3)
         self._take = client.register_script(_TAKE)
         self._free = client.register_script(_FREE)
         self._admit = client.register_script(_ADMIT)
@@ -45,6 +46,36 @@ class RedisCoordinator:
 
     def free_slot(self, name: str, holder: str, slot: int) -> None:
         self._free(keys=[f"{self._namespace}:slot:{name}:{slot}"], args=[holder])
+
+    def read(self, name: str) -> bytes | None:
+        return cast(bytes | None, self._client.get(f"{self._namespace}:kept:{name}"))
+
+    def modify(self, name: str, change: Callable[[bytes | None], bytes | None], seconds: float) -> bytes | None:
+        key = f"{self._namespace}:kept:{name}"
+        with self._client.pipeline() as pipe:
+            while True:
+                try:
+                    pipe.watch(key)  # type: ignore[no-untyped-call]  # redis-py has no types here
+                    changed = change(cast(bytes | None, pipe.get(key)))
+                    pipe.multi()
+                    if changed is None:
+                        pipe.delete(key)
+                    else:
+                        pipe.set(key, changed, px=max(int(seconds * 1000), 1))
+                    pipe.execute()
+                except redis.WatchError:
+                    continue
+                return changed
+
+    def add(self, name: str, amounts: Mapping[str, float]) -> None:
+        pipe = self._client.pipeline()
+        for item, amount in amounts.items():
+            pipe.hincrbyfloat(f"{self._namespace}:sums:{name}", item, amount)
+        pipe.execute()
+
+    def sums(self, name: str) -> dict[str, float]:
+        found = cast(dict[bytes, bytes], self._client.hgetall(f"{self._namespace}:sums:{name}"))
+        return {item.decode(): float(total) for item, total in found.items()}
 
     def admit(self, name: str, per_second: float, burst: int) -> float:
         return float(cast(bytes, self._admit(keys=[f"{self._namespace}:bucket:{name}"], args=[per_second, burst])))

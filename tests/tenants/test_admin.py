@@ -17,10 +17,12 @@ from django.test.utils import CaptureQueriesContext
 from sandbox import Sandbox
 from tenants.models import (
     Account,
+    AllChecks,
     ApiKey,
     AuditEntry,
     CacheRow,
     Connection,
+    ConnectionChecks,
     ConsentAttempt,
     HealthCheck,
     TokenRecord,
@@ -70,7 +72,13 @@ def hidden_values(answer: Any, name: str) -> list[str]:
 def test_what_holds_secrets_is_not_in_the_admin_at_all() -> None:
     shown = {model for model in admin.site._registry if model._meta.app_label == "tenants"}
     assert shown == {Account, Connection, AuditEntry, ApiKey, HealthCheck}
-    assert set(apps.get_app_config("tenants").get_models()) - shown == {TokenRecord, ConsentAttempt, CacheRow}
+    assert set(apps.get_app_config("tenants").get_models()) - shown == {
+        TokenRecord,
+        ConsentAttempt,
+        CacheRow,
+        ConnectionChecks,
+        AllChecks,
+    }
 
 
 def test_the_admin_says_whose_it_is(root: Client) -> None:

@@ -1,0 +1,1 @@
+"""Incidents, and the mails that tell people of them."""

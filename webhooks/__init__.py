@@ -1,0 +1,1 @@
+"""Events for other systems, signed, retried and kept in a log."""
