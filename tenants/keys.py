@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cryptography.fernet import Fernet, InvalidToken
+from django.apps import apps
 from django.conf import settings
 from django.db import models
 from django.db.models import BinaryField, Value
 from django.db.models.functions import Cast
 
 from tenants.fields import EncryptedTextField, UndecryptableValue, current_fernet
-from tenants.models import ConsentAttempt, TokenRecord
+from tenants.models import TokenRecord
 
-ENCRYPTED_MODELS: tuple[type[models.Model], ...] = (TokenRecord, ConsentAttempt)
 BATCH = 200
 
 
@@ -51,17 +51,25 @@ def rotate() -> Iterator[Rotation]:
     """
     newest = Fernet(settings.FERNET_KEYS[0])
     rows = rewritten = 0
-    for model in ENCRYPTED_MODELS:
-        for column in [field.name for field in model._meta.fields if isinstance(field, EncryptedTextField)]:
-            last = 0
-            while batch := list(
-                _raw(model, column).filter(pk__gt=last).order_by("pk").values_list("pk", "raw")[:BATCH]
-            ):
-                rewritten += sum(_renew(model, column, pk, bytes(raw), newest) for pk, raw in batch)
-                rows += len(batch)
-                last = batch[-1][0]
-                yield Rotation(rows, rewritten)
+    for model, column in encrypted_columns():
+        last = 0
+        stored = _raw(model, column).filter(**{f"{column}__isnull": False}).order_by("pk")
+        while batch := list(stored.filter(pk__gt=last).values_list("pk", "raw")[:BATCH]):
+            rewritten += sum(_renew(model, column, pk, bytes(raw), newest) for pk, raw in batch)
+            rows += len(batch)
+            last = batch[-1][0]
+            yield Rotation(rows, rewritten)
     yield Rotation(rows, rewritten)
+
+
+def encrypted_columns() -> list[tuple[type[models.Model], str]]:
+    """Every encrypted column of every app: what a rotation misses is lost with the old key."""
+    return [
+        (model, field.name)
+        for model in apps.get_models()
+        for field in model._meta.fields
+        if isinstance(field, EncryptedTextField)
+    ]
 
 
 def _renew(model: type[models.Model], column: str, pk: int, raw: bytes, newest: Fernet) -> bool:
