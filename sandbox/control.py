@@ -16,7 +16,7 @@ from sandbox.faults import parse_fault
 from sandbox.grants import EVERYBODY
 from sandbox.messages import Request, Response, json_response, redirect
 from sandbox.options import Options, Registration
-from sandbox.people import TENANTS, Account
+from sandbox.people import Account
 
 if TYPE_CHECKING:
     from sandbox.service import Sandbox
@@ -43,6 +43,8 @@ class Control:
             "trouble": self._trouble,
             "events": self._events,
             "mailboxes": self._mailboxes,
+            "tenants": self._tenants,
+            "licences": self._licences,
         }
         self._views: dict[str, Callable[[], object]] = {
             "GET counters": sandbox.counters.as_json,
@@ -171,7 +173,7 @@ class Control:
                     raise ValueError(f"{kind} is a condition of tenants")
                 self._sandbox.conditions.put(subject, kind, value, now=now)
                 if kind == "app_removed" and value:
-                    for tenant in TENANTS:
+                    for tenant in self._sandbox.directory.tenants():
                         if subject in (tenant.tid, EVERYBODY):
                             self._sandbox.grants.withdraw(tenant.tid)
 
@@ -228,6 +230,14 @@ class Control:
     def _mailboxes(self, addresses: list[str]) -> None:
         for address in addresses:
             self._sandbox.directory.add_mailbox(address)
+
+    def _tenants(self, people: dict[str, int]) -> None:
+        for name, count in people.items():
+            self._sandbox.directory.add_tenant(name, people=int(count))
+
+    def _licences(self, licences: dict[str, bool]) -> None:
+        for address, licensed in licences.items():
+            self._sandbox.directory.set_licence(address, licensed=bool(licensed))
 
     def _events(self, events: dict[str, list[dict[str, Any]]]) -> None:
         for address, added in events.items():

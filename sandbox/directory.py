@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from sandbox.calendars import LONGEST_DAYS, CalendarKey, Event, mondays, week_events
 from sandbox.clock import Clock
-from sandbox.people import TENANTS, Account, Mailbox, Tenant, everyone
+from sandbox.people import TENANTS, Account, Mailbox, Tenant, everyone, make_tenant, staff
 
 DAYS_BACK = 30
 DAYS_AHEAD = 400
@@ -24,8 +24,10 @@ class Directory:
 
     def __init__(self, *, seed: str, clock: Clock) -> None:
         self._seed, self._clock = seed, clock
+        self._tenants = {name: tenant for tenant in TENANTS for name in _names(tenant)}
         self._accounts = {account.upn.casefold(): account for account in everyone()}
         self._by_oid = {account.oid: account for account in self._accounts.values()}
+        self._unlicensed: dict[str, Mailbox] = {}
         self._added: dict[str, list[Event]] = {}
         self._weeks: dict[tuple[str, date], tuple[Event, ...]] = {}
 
@@ -43,8 +45,21 @@ class Directory:
 
     def tenant(self, name: str) -> Tenant | None:
         """Return a tenant by id, verified domain or name."""
-        wanted = name.casefold()
-        return next((t for t in TENANTS if wanted in (t.tid, t.domain, t.name)), None)
+        return self._tenants.get(name.casefold())
+
+    def tenants(self) -> list[Tenant]:
+        """Return all tenants, each once."""
+        return list(dict.fromkeys(self._tenants.values()))
+
+    def add_tenant(self, name: str, *, people: int = 3) -> Tenant:
+        """Add a tenant of that name with so many people; ValueError for a name that is taken or cannot be one."""
+        tenant = make_tenant(name)
+        if self._tenants.keys() & set(_names(tenant)):
+            raise ValueError(f"{name} exists already")
+        self._tenants |= dict.fromkeys(_names(tenant), tenant)
+        for account in staff(tenant, people):
+            self.add_account(account)
+        return tenant
 
     def add_account(self, account: Account) -> Account:
         """Add an account, or replace the one with the same address."""
@@ -75,6 +90,18 @@ class Directory:
         if account is None or account.mailbox is None:
             raise ValueError(f"{address} has no mailbox")
         self.add_account(replace(account, mailbox=replace(account.mailbox, trouble=code)))
+
+    def set_licence(self, address: str, *, licensed: bool) -> None:
+        """Take an account's mailbox away, as a lost licence does, or give it back; ValueError without an account."""
+        account = self.find(address)
+        if account is None:
+            raise ValueError(f"{address} does not exist")
+        key = account.upn.casefold()
+        if not licensed and account.mailbox is not None:
+            self._unlicensed[key] = account.mailbox
+            self.add_account(replace(account, mailbox=None))
+        elif licensed and account.mailbox is None:
+            self.add_account(replace(account, mailbox=self._unlicensed.pop(key, Mailbox(pattern="empty"))))
 
     def events(self, account: Account, start: datetime, end: datetime) -> list[Event]:
         """Return the events that overlap [start, end), unclipped and unsorted."""
@@ -108,3 +135,7 @@ class Directory:
             )
             self._weeks[key] = week
         return week or ()
+
+
+def _names(tenant: Tenant) -> tuple[str, ...]:
+    return tenant.tid, tenant.domain, tenant.name

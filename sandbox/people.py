@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -133,6 +134,18 @@ def _organisation(tenant: Tenant, names: list[str], admin: str, rooms: int) -> I
         kind="service",
         mailbox=Mailbox(pattern="empty", index=99),
     )
+
+
+def make_tenant(name: str) -> Tenant:
+    """Return a further tenant, the same for the same name; its domain is `<name>.example`."""
+    if not re.fullmatch("[a-z0-9][a-z0-9-]{0,62}", name):
+        raise ValueError(f"{name!r} is no name of lower-case letters, digits and hyphens")
+    return Tenant(name, f"{name.title()} Ltd", str(uuid.uuid5(_NAMESPACE, name)), f"{name}.example")
+
+
+def staff(tenant: Tenant, people: int) -> Iterator[Account]:
+    """Yield the accounts of a further tenant: `person1` …, administrator and service account."""
+    yield from _organisation(tenant, [f"Person{number}" for number in range(1, people + 1)], "Person1", 0)
 
 
 def everyone() -> Iterator[Account]:

@@ -165,3 +165,15 @@ def test_what_does_not_exist_is_404(client):
     assert client.session.get(f"{AUTHORITY}/organizations/oauth2/v2.0/devicecode", timeout=5).status_code == 404
     assert client.session.get(f"{AUTHORITY}/_sandbox/no-such-verb", timeout=5).status_code == 404
     assert GRAPH.startswith("https://")
+
+
+def test_tenants_are_added_and_licences_taken_over_the_control_endpoint(client, sandbox):
+    assert set_(client, tenants={"acme": 1}).status_code == 200
+    reader = "cadence-service@acme.example"
+    token = client.tokens(reader)["access_token"]
+    assert client.ask(token, ["person1@acme.example"]).status_code == 200
+    assert set_(client, licences={reader: False}).status_code == 200
+    assert client.ask(token, ["person1@acme.example"]).status_code == 404
+    assert set_(client, licences={reader: True}, conditions={"acme.example": {"app_removed": True}}).status_code == 200
+    assert client.ask(token, ["person1@acme.example"]).status_code == 200
+    assert [consent for consent in sandbox.control.consents() if consent["tenant"] == "acme.example"] == []

@@ -107,3 +107,30 @@ def test_the_very_same_item_may_stand_in_a_calendar_twice():
     events = all_events(directory(), days=(0, 21), only={"ann@contoso.example", "bob@contoso.example"})
     for found in events.values():
         assert max(Counter(found).values()) == 2
+
+
+def test_a_further_tenant_has_a_service_account_and_people_of_its_own():
+    one = directory()
+    acme = one.add_tenant("acme", people=2)
+    addresses = ["person1@acme.example", "person2@acme.example", "admin@acme.example", "cadence-service@acme.example"]
+    assert [account.upn for account in one.accounts(acme)] == addresses
+    assert {one.tenant(name) for name in ("acme", "ACME.example", acme.tid)} == {acme}
+    assert one.tenants() == [*TENANTS, acme]
+    assert directory().add_tenant("acme") == acme  # the same in every run, so that stored consents fit
+
+
+@pytest.mark.parametrize("name", ["contoso", "Acme", "two words", ""])
+def test_a_tenant_needs_a_free_and_plain_name(name):
+    with pytest.raises(ValueError, match=r"exists already|no name"):
+        directory().add_tenant(name)
+
+
+def test_a_lost_licence_takes_the_mailbox_and_a_new_one_brings_it_back():
+    one = directory()
+    before = one.find("ann@contoso.example")
+    one.set_licence(before.upn, licensed=False)
+    assert one.find(before.upn).mailbox is None
+    one.set_licence(before.upn, licensed=True)
+    assert one.find(before.upn) == before
+    with pytest.raises(ValueError, match="does not exist"):
+        one.set_licence("nobody@contoso.example", licensed=False)
