@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-import requests
-
 from microsoft.errors import IntegrationError, Throttled, Unavailable, error_for
-from microsoft.http import Answer, Deadline, exchange, retry_after_seconds
+from microsoft.http import Answer, Deadline, DoorSession, exchange, retry_after_seconds
 from microsoft.id_token import decode_claims
 from microsoft.reasons import aadsts_codes, from_token_error
+from microsoft.watching import watched
 
 _WORD = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DEFAULT_RETRY_AFTER = 5.0
@@ -41,7 +40,7 @@ class MsalResponse:
 class EntraDoor:
     """`get` and `post` as MSAL calls them. `issuer` is the discovery document's, "" before discovery."""
 
-    def __init__(self, session: requests.Session) -> None:
+    def __init__(self, session: DoorSession) -> None:
         self._session = session
         self.issuer = ""
 
@@ -91,7 +90,10 @@ class EntraDoor:
     ) -> Answer:
         if params:
             url = f"{url}{'&' if '?' in url else '?'}{urlencode(params)}"
-        return exchange(self._session, method, url, headers=headers or {}, body=body, deadline=_deadline.get())
+        return watched(
+            "entra",
+            lambda: exchange(self._session, method, url, headers=headers or {}, body=body, deadline=_deadline.get()),
+        )
 
 
 def _good(answer: Answer) -> dict[str, Any]:

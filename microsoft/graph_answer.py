@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from microsoft.answer_size import most_bytes
 from microsoft.http import Answer, retry_after_seconds
 from microsoft.schedule_report import CallOutcome, MailboxFailure, failure, plain
 from microsoft.wire import MalformedBody, decode_error, decode_schedules
@@ -29,13 +30,17 @@ class Next(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`outcome` is what stands if nothing better comes. `wait`: seconds Microsoft asked for, or None."""
+    """`outcome` is what stands if nothing better comes. `wait`: seconds Microsoft asked for, or None.
+
+    `details`: the answer is larger than times and statuses can be.
+    """
 
     next: Next
     outcome: CallOutcome
     code: str = ""
     wait: float | None = None
     claims: str | None = None
+    details: bool = False
 
 
 def judge_answer(answer: Answer, *, wall_clock: Callable[[], float]) -> Verdict:
@@ -80,9 +85,10 @@ def claims_challenge(header: str) -> str | None:
 
 def _judge_ok(answer: Answer) -> Verdict:
     try:
-        return Verdict(Next.DONE, decode_schedules(answer.body))
+        entries = decode_schedules(answer.body)
     except MalformedBody:
         return Verdict(Next.RETRY, failure("unavailable"), "MalformedBody")
+    return Verdict(Next.DONE, entries, details=len(answer.body) > most_bytes(entries))
 
 
 def _refused(status: int, code: str) -> MailboxFailure:

@@ -14,14 +14,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-import requests
-
 from microsoft.errors import IntegrationError, TokenRejected, may_pass
 from microsoft.graph_answer import Next, Verdict, broken, judge_answer
-from microsoft.http import Answer, Deadline, exchange, without_frames
+from microsoft.http import Answer, Deadline, DoorSession, exchange, without_frames
 from microsoft.schedule_report import CallOutcome, CallRecord, MailboxFailure, failure, plain
 from microsoft.schedule_request import Part, ScheduleCall, request_body
 from microsoft.secret import Secret
+from microsoft.watching import DetailsSent, tell, watched
 
 MAX_IN_FLIGHT = 4
 MAX_ATTEMPTS = 4
@@ -42,7 +41,7 @@ class Asking:
     """Where and how to ask: what all questions of one client share."""
 
     url: str
-    session: requests.Session
+    session: DoorSession
     gate: _Gate
     sleep: Callable[[float], None]
     jitter: Callable[[], float]
@@ -219,6 +218,8 @@ class Run:
 
     def _record(self, result: _Result, verdict: Verdict) -> None:
         answer = result.answer if isinstance(result.answer, Answer) else None
+        if verdict.details:
+            tell(DetailsSent())
         self.records.append(
             CallRecord(
                 status=answer.status if answer else None,
@@ -227,6 +228,9 @@ class Run:
                 request_id=plain(answer.headers.get("request-id", "")) if answer else "",
                 client_request_id=result.attempt.client_request_id,
                 attempts=result.attempt.attempt,
+                retry_after=verdict.wait,
+                body_bytes=len(answer.body) if answer else 0,
+                details=verdict.details,
             )
         )
 
@@ -241,7 +245,7 @@ class Run:
         try:
             with self._asking.gate.acquire(self._deadline):
                 began = self._deadline.clock()
-                answer = self._exchange(attempt, token)
+                answer = watched("graph", lambda: self._exchange(attempt, token))
         except IntegrationError as error:
             answer = without_frames(error)
         except BaseException as error:  # noqa: BLE001 - judged, or raised again, by the thread that waits for it

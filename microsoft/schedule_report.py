@@ -59,7 +59,10 @@ class MailboxSchedule:
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """One request after all its attempts; `status` (None without an answer) and `code` are the last one's."""
+    """One request after all its attempts; `status` (None without an answer), `code` and size are the last one's.
+
+    `details`: the answer was larger than times and statuses can be; what else it held was not decoded.
+    """
 
     status: int | None
     code: str
@@ -67,6 +70,9 @@ class CallRecord:
     request_id: str
     client_request_id: str
     attempts: int
+    retry_after: float | None = None  # seconds Microsoft asked for
+    body_bytes: int = 0
+    details: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,3 +10,9 @@ class TenantsConfig(AppConfig):
 
     name = "tenants"
     verbose_name = "Customers and connections"
+
+    def ready(self) -> None:
+        from microsoft import watching
+        from tenants import microsoft_calls
+
+        watching.watch(microsoft_calls.count)

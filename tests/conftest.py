@@ -15,6 +15,7 @@ from sandbox import Sandbox
 from sandbox.browser import sign_in
 from sandbox.intercept import AUTHORITY, GRAPH, intercepted
 from sandbox.options import CLIENT_ID, CLIENT_SECRET
+from tenants import measuring
 from tests.factories import Api, make_account, make_api_key
 
 READER = "cadence-service@contoso.example"
@@ -23,6 +24,7 @@ READER = "cadence-service@contoso.example"
 @pytest.fixture(autouse=True)
 def _own_limits_and_cache(settings: Any, tmp_path: Path) -> None:
     """Both are shared by all processes of an installation, but not by tests."""
+    measuring.forget()
     settings.COORDINATION_FILE = tmp_path / "coordination.sqlite3"
     settings.REDIS_NAMESPACE = f"test-{uuid4()}"
     if settings.REDIS_URL:

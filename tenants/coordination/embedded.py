@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
@@ -85,11 +86,13 @@ class SqliteCoordinator:
         db.execute("COMMIT")
 
     def _connection(self) -> sqlite3.Connection:
-        db: sqlite3.Connection | None = getattr(self._local, "db", None)
+        held: dict[int, sqlite3.Connection] = self._local.__dict__.setdefault("by_process", {})
+        # By process: one that was carried over a fork must not be used, nor closed, in the child.
+        db = held.get(os.getpid())
         if db is None:
             db = sqlite3.connect(self._file, timeout=20, isolation_level=None)
             db.execute("PRAGMA synchronous=OFF")  # lost with the machine, worth nothing after it
-            self._local.db = db
+            held[os.getpid()] = db
         return db
 
     def _make_tables(self) -> None:
