@@ -125,6 +125,7 @@ class Sandbox:
     def _record(self, request: Request, response: Response) -> None:
         caller = self.caller(request)
         self.counters.add("requests")
+        self.counters.add("asked", whose=request.path.rpartition("/")[2])
         self.counters.add(f"status:{response.status}")
         self.counters.record(
             Seen(

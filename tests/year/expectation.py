@@ -1,0 +1,49 @@
+"""Pure: how every connection must stand at a moment of the story, worked out from the story alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tests.year.story import LASTING, Misfortune, Story, Trouble
+
+# An idle connection is refreshed within a day and probed within 1.1 of one; then two bad checks in a row are needed.
+SETTLED = timedelta(hours=30)
+_DOWN = {Trouble.LICENCE_LOST: "MailboxNotEnabledForRESTAPI", Trouble.NETWORK_DOWN: "microsoft_unavailable"}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """State, health and the code that explains them; health None where no check is to be expected."""
+
+    state: str = "enabled"
+    health: str | None = "healthy"
+    code: str = ""
+
+
+def standing(story: Story, tenant: str, at: datetime) -> Standing | None:
+    """How the tenant's connection must stand, or None while something has just happened to it."""
+    began = [own for own in story.of(tenant) if own.begins <= at]
+    if any(at - SETTLED < moment <= at for own in began for moment in _moments(own)):
+        return None
+    if any(outage.begins <= at < outage.ends + SETTLED for outage in story.outages):
+        return None
+    if not began or _over(began[-1], at):
+        return Standing()
+    if code := LASTING.get(began[-1].trouble):
+        return Standing("needs_consent", None, code)
+    return Standing("enabled", "down", _DOWN[began[-1].trouble])
+
+
+def troubled(story: Story, tenant: str, at: datetime) -> bool:
+    """Whether the tenant has a trouble of its own, or had one until just now."""
+    return any(own.begins <= at and not _over(own, at - SETTLED) for own in story.of(tenant))
+
+
+def _over(own: Misfortune, at: datetime) -> bool:
+    return own.over is not None and own.over <= at
+
+
+def _moments(own: Misfortune) -> Iterator[datetime]:
+    yield from (moment for moment in (own.begins, own.mended, own.reconnected) if moment is not None)
