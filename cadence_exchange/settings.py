@@ -182,7 +182,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
+CELERY_BEAT_SCHEDULER = "cadence_exchange.beat:Scheduler"
 # A message that waited longer than its interval is worth nothing: the next one does the same work from the rows.
 CELERY_BEAT_SCHEDULE = {
     "refresh-due-tokens": {
