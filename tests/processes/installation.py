@@ -66,6 +66,12 @@ def http() -> requests.Session:
     return session
 
 
+def last_object(output: str) -> dict[str, Any]:
+    """A command's last line as JSON, or {} when it printed none."""
+    last = output.strip().splitlines()[-1:]
+    return dict(json.loads(last[0])) if last and last[0].startswith("{") else {}
+
+
 @dataclass
 class Installation:
     """Started step by step by a test; `stop` ends every process by itself."""
@@ -112,8 +118,7 @@ class Installation:
             [sys.executable, "manage.py", *arguments], cwd=ROOT, env=self.environment(), capture_output=True
         )
         assert done.returncode == 0, done.stderr.decode()
-        last = done.stdout.decode().strip().splitlines()[-1:]
-        return dict(json.loads(last[0])) if last and last[0].startswith("{") else {}
+        return last_object(done.stdout.decode())
 
     def start_sandbox(self) -> None:
         self.spawn(
