@@ -163,6 +163,22 @@ MICROSOFT_CA_BUNDLE = env_pem(
 # Contract: any answer within 20 s. What is left is for validation, rules and rendering.
 ANSWER_DEADLINE_SECONDS = 18.0
 
+
+# --- webhooks ---------------------------------------------------------------------------------------------------
+def _private_hosts(text: str) -> frozenset[str]:
+    hosts = [host.strip().lower() for host in text.split(",") if host.strip()]
+    for host in hosts:
+        form = re.fullmatch(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", host)
+        if form is None or not 0 < int(form[2] or 1) < 65_536:
+            raise ValueError(host)
+    return frozenset(hosts)
+
+
+# Exactly these may be in a private network and may be spoken to in plain http.
+WEBHOOK_PRIVATE_HOSTS = env_parsed(
+    "WEBHOOK_PRIVATE_HOSTS", "", _private_hosts, allowed="comma-separated host names, each with or without a port"
+)
+
 # --- limits and schedules ---------------------------------------------------------------------------------------
 API_RATE_PER_MINUTE = env_int("API_RATE_PER_MINUTE", 1200, least=1, most=1_000_000)
 API_RATE_BURST = 300
@@ -197,6 +213,16 @@ CELERY_BEAT_SCHEDULE = {
     },
     "forget-old-consent-attempts": {
         "task": "tenants.tasks.forget_old_consent_attempts",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
+    "send-due-webhooks": {
+        "task": "webhooks.tasks.send_due_webhooks",
+        "schedule": float(TICK_SECONDS),
+        "options": {"expires": TICK_SECONDS},
+    },
+    "forget-old-deliveries": {
+        "task": "webhooks.tasks.forget_old_deliveries",
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },

@@ -20,6 +20,9 @@ MAY_REVEAL = {
     "tenants/fields.py": "encrypts for the column",
     "tenants/management/commands/create_api_key.py": "shows a new API key this once",
     "tenants/admin/api_keys.py": "shows a new API key this once",
+    "webhooks/signing.py": "signs what receivers are sent",
+    "webhooks/management/commands/create_webhook.py": "shows a new signing secret this once",
+    "webhooks/admin.py": "shows a new signing secret this once",
 }
 # Who may touch the rows that hold tokens: the vault, what it stands on, and what asks for times alone.
 MAY_NAME_TOKEN_COLUMNS = {

@@ -10,3 +10,10 @@ class WebhooksConfig(AppConfig):
 
     name = "webhooks"
     verbose_name = "Webhooks"
+
+    def ready(self) -> None:
+        from tenants.signals import connection_changed, credential_expiring
+        from webhooks import outbox
+
+        connection_changed.connect(outbox.note_change, dispatch_uid="webhooks")
+        credential_expiring.connect(outbox.note_expiry, dispatch_uid="webhooks")
