@@ -74,6 +74,7 @@ METRICS = _table(
         Metric(
             "breakers_open", _G, "Open circuit breakers, of a tenant or a whole service.", ("service", "scope")
         ),
+        Metric("breaker_changes", _C, "Openings and closings of breakers.", ("service", "scope", "to")),
         # Messages to people and systems
         Metric("webhook_deliveries", _C, "Attempts to deliver a webhook by outcome.", ("outcome",)),
         # Processes

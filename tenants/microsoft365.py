@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import requests
 from django.conf import settings
@@ -42,6 +43,21 @@ def entra_for(account: Account) -> Entra:
     if simulation.refused():
         raise Misconfigured("simulation_refused", "The authority is no Microsoft host and PUBLIC_URL is https.")
     return get_entra(authority(account), credential(), settings.MICROSOFT_CA_BUNDLE or None)
+
+
+def entra_service(account: Account) -> str:
+    """The sign-in service as `tenants.breakers` names it."""
+    return f"entra:{_origin(authority(account))}"
+
+
+def graph_service(account: Account) -> str:
+    """Graph as `tenants.breakers` names it."""
+    return f"graph:{_origin(graph_url(account))}"
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def graph_url(account: Account) -> str:
