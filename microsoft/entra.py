@@ -22,12 +22,11 @@ from typing import Any
 from urllib.parse import unquote
 
 import msal
-import requests
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from microsoft.entra_door import EntraDoor
 from microsoft.errors import Misconfigured, Refused, Unavailable, error_for
-from microsoft.http import Deadline, build_session, within
+from microsoft.http import Deadline, DoorSession, build_session, within
 from microsoft.id_token import IdClaims, check_claims
 from microsoft.reasons import from_token_error
 from microsoft.secret import Secret
@@ -96,7 +95,7 @@ class Entra:
         self,
         authority_url: str,
         credential: ClientCredential,
-        session: requests.Session,
+        session: DoorSession,
         *,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -141,17 +140,25 @@ class Entra:
         )
         return _token_set(result, asked=flow["scope"], previous=None, claims=claims)
 
-    def refresh(self, refresh_token: Secret, *, scopes: Sequence[str], deadline: Deadline) -> TokenSet:
+    def refresh(
+        self, refresh_token: Secret, *, scopes: Sequence[str], deadline: Deadline, abandonable: bool = True
+    ) -> TokenSet:
         """New tokens for the same reader. The old refresh token keeps working until it is forgotten:
         https://learn.microsoft.com/entra/identity-platform/refresh-tokens
+
+        `abandonable`: a call that does not heed the deadline is left behind, at the price of a thread of its own.
+        False for a caller whose thread may be left behind itself.
         """
         result = self._call(
             deadline,
             lambda app: app.acquire_token_by_refresh_token(refresh_token.reveal(), list(scopes)),
+            abandonable=abandonable,
         )
         return _token_set(result, asked=scopes, previous=refresh_token, claims=None)
 
-    def _call(self, deadline: Deadline, ask: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+    def _call(
+        self, deadline: Deadline, ask: Callable[[Any], dict[str, Any]], *, abandonable: bool = True
+    ) -> dict[str, Any]:
         def work() -> dict[str, Any]:
             with self._door.until(deadline):
                 application = self._application(deadline)
@@ -160,7 +167,7 @@ class Entra:
                 except RuntimeError:  # MSAL's way to say that the nonce differs; its text quotes both
                     raise Refused("id_token_invalid", "nonce does not fit") from None
 
-        return within(deadline, work)
+        return within(deadline, work) if abandonable else work()
 
     def _application(self, deadline: Deadline) -> Any:
         """The MSAL application, built by the first who needs it; a failure leaves it to the next."""
@@ -191,9 +198,12 @@ class Entra:
 
 
 @lru_cache(maxsize=16)
-def get_entra(authority_url: str, credential: ClientCredential, ca_bundle: str | None) -> Entra:
-    """This process's Entra for these settings: one discovery and one connection pool for all its threads."""
-    return Entra(authority_url, credential, build_session(ca_bundle, 8))
+def get_entra(authority_url: str, credential: ClientCredential, ca_bundle: str | None, pool_size: int = 8) -> Entra:
+    """This process's Entra for these settings: one discovery and one pool of connections for all its threads.
+
+    `pool_size`: how many connections are kept open.
+    """
+    return Entra(authority_url, credential, build_session(ca_bundle, pool_size))
 
 
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.+?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL)

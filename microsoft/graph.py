@@ -10,10 +10,8 @@ from datetime import datetime
 from typing import Protocol
 from urllib.parse import quote
 
-import requests
-
 from microsoft.graph_calls import Asking, Run
-from microsoft.http import Deadline
+from microsoft.http import Deadline, DoorSession
 from microsoft.schedule_report import CallRecord, MailboxFailure, MailboxSchedule, ScheduleReport, join
 from microsoft.schedule_request import plan_calls, window_parts
 from microsoft.secret import Secret
@@ -52,7 +50,7 @@ class GraphClient:
     def __init__(
         self,
         graph_url: str,
-        session: requests.Session,
+        session: DoorSession,
         *,
         gate: Gate,
         sleep: Callable[[float], None] = time.sleep,

@@ -6,14 +6,13 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import requests
 from django.conf import settings
 
 from microsoft.clouds import CLOUDS
 from microsoft.entra import ClientCredential, Entra, get_entra
 from microsoft.errors import Misconfigured
 from microsoft.graph import GraphClient
-from microsoft.http import build_session
+from microsoft.http import DoorSession, build_session
 from microsoft.secret import Secret
 from tenants import simulation
 from tenants.coordination import ReaderGate
@@ -42,7 +41,7 @@ def entra_for(account: Account) -> Entra:
     """The sign-in service of the account's cloud; raises Misconfigured for a simulated one on a public address."""
     if simulation.refused():
         raise Misconfigured("simulation_refused", "The authority is no Microsoft host and PUBLIC_URL is https.")
-    return get_entra(authority(account), credential(), settings.MICROSOFT_CA_BUNDLE or None)
+    return get_entra(authority(account), credential(), settings.MICROSOFT_CA_BUNDLE or None, settings.SWEEP_WIDTH)
 
 
 def entra_service(account: Account) -> str:
@@ -82,7 +81,7 @@ def calendar_scope_uri(account: Account) -> str:
 
 
 @lru_cache(maxsize=4)
-def _session(ca_bundle: str) -> requests.Session:
+def _session(ca_bundle: str) -> DoorSession:
     return build_session(ca_bundle or None, 32)
 
 
