@@ -8,6 +8,7 @@ never in a form; hidden in dumps; and the value comes back as a `Secret`, which 
 from __future__ import annotations
 
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any
 
 import fernet_fields
@@ -32,6 +33,19 @@ def _multifernet(keys: tuple[str, ...]) -> MultiFernet:
 def current_fernet() -> MultiFernet:
     """Encrypts with the newest key, decrypts with all."""
     return _multifernet(tuple(settings.FERNET_KEYS))
+
+
+def current_key_id() -> str:
+    """Which key `current_fernet` encrypts with: enough to know it again, of no use for anything else."""
+    return sha256(settings.FERNET_KEYS[0].encode()).hexdigest()[:16]
+
+
+def unseal(stored: bytes) -> Secret:
+    """The text in the bytes of an encrypted column; raises UndecryptableValue."""
+    try:
+        return Secret(current_fernet().decrypt(stored).decode())
+    except InvalidToken:
+        raise UndecryptableValue("encryption_key_missing", "none of FERNET_KEYS fits") from None
 
 
 class EncryptedTextField(fernet_fields.EncryptedTextField):  # type: ignore[misc]

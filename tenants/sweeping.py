@@ -21,7 +21,7 @@ from itertools import count
 from typing import Generic, TypeVar
 
 BATCH = 500  # rows in one claim, and in one transaction
-ROUNDS = 8  # calls, one after another in a thread, that one claim may mean
+ROUNDS = 4  # calls, one after another in a thread, that one claim may mean
 WRITE_SECONDS = 0.5
 _LOOK_SECONDS = 0.2  # how often the loop looks up when nothing arrives
 

@@ -10,12 +10,11 @@ https://learn.microsoft.com/entra/identity-platform/refresh-tokens).
 from __future__ import annotations
 
 import logging
-import random
 import time
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
@@ -25,11 +24,13 @@ from microsoft.errors import ConsentRequired, IntegrationError, Misconfigured, U
 from microsoft.http import Deadline
 from microsoft.reasons import reason
 from microsoft.secret import Secret
-from tenants import audit, microsoft365
+from tenants import audit, breakers, measuring, microsoft365, token_times
 from tenants.changes import Change
+from tenants.fields import current_key_id
 from tenants.health import Health
 from tenants.lifecycle import Event, State, after
 from tenants.models import Connection, TokenRecord
+from tenants.pace import pace
 from tenants.signals import connection_changed, connection_lost
 
 log = logging.getLogger(__name__)
@@ -42,17 +43,9 @@ FAILURE_PAUSE = timedelta(seconds=3)  # callers that come right after a failure 
 POLL_SECONDS = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """How a token row stood when somebody decided to refresh it."""
-
-    version: int
-    failures: int
-
-
 def store(connection: Connection, tokens: TokenSet, now: datetime) -> None:
     """Keeps the tokens of a fresh consent; whatever was there, and any refresh under way, loses against them."""
-    values = _columns(tokens, now)
+    values = columns(tokens, now, in_use=True)
     record, created = TokenRecord.objects.get_or_create(connection=connection, defaults=values)
     if not created:
         TokenRecord.objects.filter(pk=record.pk).update(**values, version=F("version") + 1)
@@ -78,34 +71,34 @@ class ConnectionTokens:
         return refresh(self._connection, deadline=self._deadline, rejected=rejected)
 
 
-def refresh(
-    connection: Connection,
-    *,
-    deadline: Deadline,
-    rejected: Secret | None = None,
-    force: bool = False,
-    seen: Seen | None = None,
-) -> Secret:
+def refresh(connection: Connection, *, deadline: Deadline, rejected: Secret | None = None) -> Secret:
     """The access token after at most one refresh by anyone.
 
-    `rejected`: a token Microsoft refused, so that only a newer one will do. `force`: refresh however long the token
-    would still live, whatever the back-off, unless somebody has refreshed, or failed to, since the row was `seen`.
-    Raises ConsentRequired (the connection is then marked), Misconfigured, Throttled, Unavailable.
+    `rejected`: a token Microsoft refused, so that only a newer one will do. Raises ConsentRequired (the connection is
+    then marked), Misconfigured, Throttled, Unavailable.
     """
+    first = None
     while True:
         record = TokenRecord.objects.filter(connection=connection).first()
         if record is None:
             raise ConsentRequired("disconnected", detail="The connection has no tokens any more.")
-        seen = seen or Seen(record.version, record.failures)
-        if record.version != seen.version or _fresh_enough(record, rejected, force):
+        first = first or record
+        if record.version != first.version or _fresh_enough(record, rejected):
             return _secret(record.access_token)
-        old_one_serves = rejected is None and not force and _usable(record)
-        if record.failures > seen.failures or (not force and _failed_just_now(record)):
+        old_one_serves = rejected is None and _usable(record)
+        if record.failures > first.failures or _failed_just_now(record):
             if old_one_serves:
                 return _secret(record.access_token)
             raise _shared_failure(connection, record)
-        if _claim(record):
-            return _refresh_claimed(connection, record, deadline, old_one_serves=old_one_serves)
+        if not _held(record):
+            try:
+                breakers.permit(microsoft365.entra_service(connection.account), connection.tenant_id)
+            except IntegrationError:
+                if old_one_serves:
+                    return _secret(record.access_token)
+                raise
+            if _claim(record):
+                return _refresh_claimed(connection, record, deadline, old_one_serves=old_one_serves)
         if old_one_serves:
             return _secret(record.access_token)
         if deadline.expired:
@@ -113,10 +106,10 @@ def refresh(
         time.sleep(POLL_SECONDS)
 
 
-def _fresh_enough(record: TokenRecord, rejected: Secret | None, force: bool) -> bool:
+def _fresh_enough(record: TokenRecord, rejected: Secret | None) -> bool:
     if rejected is not None:
         return _secret(record.access_token) != rejected
-    return not force and record.access_expires_at - timezone.now() > EARLY
+    return record.access_expires_at - timezone.now() > EARLY
 
 
 def _failed_just_now(record: TokenRecord) -> bool:
@@ -125,6 +118,10 @@ def _failed_just_now(record: TokenRecord) -> bool:
 
 def _usable(record: TokenRecord) -> bool:
     return record.access_expires_at - timezone.now() > LAST_MOMENT
+
+
+def _held(record: TokenRecord) -> bool:
+    return record.lease_until is not None and record.lease_until >= timezone.now()
 
 
 def _claim(record: TokenRecord) -> bool:
@@ -142,6 +139,7 @@ def _refresh_claimed(
     connection: Connection, record: TokenRecord, deadline: Deadline, *, old_one_serves: bool
 ) -> Secret:
     account = connection.account
+    began = time.monotonic()
     try:
         tokens = microsoft365.entra_for(account).refresh(
             _secret(record.refresh_token),
@@ -149,10 +147,15 @@ def _refresh_claimed(
             deadline=deadline.at_most(REFRESH_SECONDS),
         )
     except IntegrationError as error:
+        breakers.report(microsoft365.entra_service(account), connection.tenant_id, error)
         return _after_failure(connection, record, deadline, error, old_one_serves=old_one_serves)
+    breakers.report(microsoft365.entra_service(account), connection.tenant_id, None)
+    measuring.count("token_refreshes", outcome="refreshed")
+    measuring.observe("token_refresh_seconds", time.monotonic() - began)
     now = timezone.now()
+    in_use = pace().in_use(connection.last_used_at, connection.connected_at, now)
     stored = TokenRecord.objects.filter(pk=record.pk, version=record.version).update(
-        **_columns(tokens, now), version=record.version + 1
+        **columns(tokens, now, in_use=in_use), version=record.version + 1
     )
     log.info("token refreshed", extra={"connection": connection.pk, "stored": bool(stored)})
     if not stored:  # a reconnect or a disconnect came first, and its word counts
@@ -164,7 +167,8 @@ def _after_failure(
     connection: Connection, record: TokenRecord, deadline: Deadline, error: IntegrationError, *, old_one_serves: bool
 ) -> Secret:
     """The old token where it still lives: Entra's trouble need not become the customer's. Else raises."""
-    may_pass = not isinstance(error, ConsentRequired) or _first_of_its_kind(record, error)
+    may_pass = not refused_for_good(error, record.last_failure_code)
+    measuring.count("token_refreshes", outcome="failed" if may_pass else "needs_consent")
     if not may_pass:
         mark_lost(connection, error, record.version)  # before the note: whoever waits for that finds it decided
     if not _note_failure(record, error):  # a reconnect or a disconnect came first, and its word counts
@@ -176,9 +180,13 @@ def _after_failure(
     raise error
 
 
-def _first_of_its_kind(record: TokenRecord, error: IntegrationError) -> bool:
-    """Some refusals have been seen to pass: they count only when the next attempt meets one again."""
-    return reason(error.code).retry_once and not reason(record.last_failure_code).retry_once
+def refused_for_good(error: IntegrationError, failure_before: str) -> bool:
+    """Whether the customer must consent again. Some refusals have been seen to pass: they count the second time.
+
+    `failure_before`: the code that the last attempt failed with, "" after a good one.
+    """
+    first_of_its_kind = reason(error.code).retry_once and not reason(failure_before).retry_once
+    return isinstance(error, ConsentRequired) and not first_of_its_kind
 
 
 def _shared_failure(connection: Connection, record: TokenRecord) -> IntegrationError:
@@ -190,26 +198,38 @@ def _shared_failure(connection: Connection, record: TokenRecord) -> IntegrationE
 
 
 def _note_failure(record: TokenRecord, error: IntegrationError) -> bool:
-    wait = min(60 * 2 ** min(record.failures, 6), 3600) * random.uniform(0.8, 1.2)
     mine = TokenRecord.objects.filter(pk=record.pk, version=record.version, lease_holder=record.lease_holder)
-    noted = mine.update(
-        failures=F("failures") + 1,
-        last_failure_code=error.code,
-        last_failure_at=timezone.now(),
-        refresh_due_at=timezone.now() + timedelta(seconds=wait),
-        lease_holder="",
-        lease_until=None,
-    )
-    log.log(
-        logging.ERROR if isinstance(error, Misconfigured) else logging.WARNING,  # ours hits every customer alike
-        "token refresh failed",
-        extra={"connection": record.connection_id, "code": error.code, "permanent": error.permanent},
-    )
+    noted = mine.update(**failure_columns(record.failures, error, timezone.now()))
+    log_failure(record.connection_id, error)
     return bool(noted)
 
 
-def mark_lost(connection: Connection, error: IntegrationError, version: int | None = None) -> None:
-    """Microsoft refuses for good: the customer must consent again. Once only, and never against newer tokens."""
+def failure_columns(failures: int, error: IntegrationError, now: datetime) -> dict[str, object]:
+    """The row after a refresh that failed; `failures`: how many there were before."""
+    return {
+        "failures": failures + 1,
+        "last_failure_code": error.code,
+        "last_failure_at": now,
+        "refresh_due_at": token_times.after_failure(now, failures, getattr(error, "retry_after", None)),
+        "lease_holder": "",
+        "lease_until": None,
+    }
+
+
+def log_failure(connection_id: int, error: IntegrationError) -> None:
+    """One line for a refresh that failed, of level ERROR when it is our own fault: that hits every customer alike."""
+    log.log(
+        logging.ERROR if isinstance(error, Misconfigured) else logging.WARNING,
+        "token refresh failed",
+        extra={"connection": connection_id, "code": error.code, "permanent": error.permanent},
+    )
+
+
+def mark_lost(connection: Connection, error: IntegrationError, version: int | None = None) -> bool:
+    """Microsoft refuses for good: the customer must consent again. Once only, and never against newer tokens.
+
+    Returns whether it was so marked now.
+    """
     now = timezone.now()
     with transaction.atomic():
         rows = Connection.objects.filter(pk=connection.pk, state=State.ENABLED.value)
@@ -222,23 +242,26 @@ def mark_lost(connection: Connection, error: IntegrationError, version: int | No
             reason_code=error.code,
             reason_at=now,
         ):
-            return
+            return False
         audit.record(connection.account, "connection_lost", error.code, microsoft_request_id=error.request_id)
         health = Health(Connection.objects.values_list("health", flat=True).get(pk=connection.pk))
         change = Change(now, State.ENABLED, lost, health, health, error.code)
         connection_changed.send(Connection, connection_id=connection.pk, change=change)
         transaction.on_commit(lambda: connection_lost.send(Connection, connection_id=connection.pk, reason=error.code))
+    return True
 
 
-def _columns(tokens: TokenSet, now: datetime) -> dict[str, object]:
-    """The row after new tokens; due when two thirds of the lifetime are over, scattered so that none come at once."""
+def columns(tokens: TokenSet, now: datetime, *, in_use: bool) -> dict[str, object]:
+    """The row after new tokens."""
     lifetime = timedelta(seconds=tokens.expires_in)
+    longest_rest = timedelta(seconds=settings.REFRESH_IDLE_SECONDS)
     return {
         "refresh_token": tokens.refresh_token,
         "access_token": tokens.access_token,
+        "key_id": current_key_id(),
         "access_expires_at": now + lifetime,
         "refreshed_at": now,
-        "refresh_due_at": now + lifetime * random.uniform(0.6, 0.75),
+        "refresh_due_at": token_times.after_refresh(now, lifetime, in_use=in_use, longest_rest=longest_rest),
         "failures": 0,
         "last_failure_code": "",
         "last_failure_at": None,
