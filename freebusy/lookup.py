@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import NoReturn
 
 from django.utils import timezone
@@ -13,14 +14,24 @@ from django.utils import timezone
 from freebusy.core.intervals import Interval, from_instant
 from freebusy.core.schedule import External, Schedule, Unreadable, parse_schedule
 from freebusy.problems import MicrosoftUnavailable, NotConnected
-from microsoft.errors import ConsentRequired, IntegrationError, Throttled, Unavailable
+from microsoft.errors import (
+    ConsentRequired,
+    IntegrationError,
+    Misconfigured,
+    Refused,
+    Throttled,
+    Unavailable,
+    error_for,
+)
 from microsoft.graph import MailboxFailure, MailboxSchedule, ScheduleReport
 from microsoft.http import Deadline
-from tenants import microsoft365
+from tenants import breakers, microsoft365
 from tenants.models import Account, Connection
 from tenants.vault import ConnectionTokens
 
 log = logging.getLogger(__name__)
+
+_NO_ANSWER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +59,7 @@ def read(account: Account, addresses: Sequence[str], window: Interval, deadline:
     """Asks Microsoft for the account's own mailboxes; others are external and never asked.
 
     `account` comes with its connection and token joined. Raises NotConnected, or MicrosoftUnavailable when
-    mailboxes were asked, none could be read, and for at least one the reason may pass.
+    mailboxes were asked, none could be read, and for at least one the reason may pass; and while a breaker is open.
     """
     connection: Connection | None = getattr(account, "connection", None)
     if connection is None or not connection.enabled or not hasattr(connection, "token"):
@@ -57,6 +68,7 @@ def read(account: Account, addresses: Sequence[str], window: Interval, deadline:
     own = [address for address in addresses if account.owns(address)]
     schedules: dict[str, Schedule | Unreadable | External] = {address.casefold(): External() for address in addresses}
     if own:
+        _refuse_while_a_breaker_is_open(account, connection, own)
         report = _ask(account, connection, own, window, deadline)
         schedules |= {address: _schedule(result, window) for address, result in report.results.items()}
         read_some = any(isinstance(result, MailboxSchedule) for result in report.results.values())
@@ -88,7 +100,34 @@ def _ask(
             "error": report.error.code if report.error else "",
         },
     )
+    if report.calls or report.error is None:  # else Graph was not asked at all
+        breakers.report(microsoft365.graph_service(account), connection.tenant_id, graph_failure(report))
     return report
+
+
+def graph_failure(report: ScheduleReport) -> IntegrationError | None:
+    """What the calls say about Graph as a service: None when one read anything, Refused when it answered at all."""
+    if not report.calls:
+        return Unavailable("timeout", "No answer by the deadline.")
+    last, statuses = report.calls[-1], {call.status for call in report.calls}
+    if any(call.status == HTTPStatus.OK and not call.code for call in report.calls):
+        return None
+    if any(status is not None and 400 <= status < 500 for status in statuses - _NO_ANSWER):
+        return Refused(last.code)
+    if HTTPStatus.TOO_MANY_REQUESTS in statuses:
+        return Throttled("throttled")
+    ours = error_for(last.code)
+    return ours if isinstance(ours, Misconfigured) else Unavailable(last.code)
+
+
+def _refuse_while_a_breaker_is_open(account: Account, connection: Connection, own: Sequence[str]) -> None:
+    """As if Graph had not answered just now, without the wait and without one more call to a service in trouble."""
+    try:
+        breakers.permit(microsoft365.graph_service(account), connection.tenant_id)
+    except IntegrationError as error:
+        log.info("free/busy not asked", extra={"account": account.slug, "mailboxes": len(own), "error": error.code})
+        retry_after = error.retry_after if isinstance(error, Unavailable | Throttled) else None
+        raise MicrosoftUnavailable(f"Microsoft has not answered the last calls ({error.code}).", retry_after) from None
 
 
 def _schedule(result: MailboxSchedule | MailboxFailure, window: Interval) -> Schedule | Unreadable:
