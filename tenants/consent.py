@@ -17,7 +17,7 @@ from microsoft.entra import IdClaims, TokenSet
 from microsoft.errors import IntegrationError
 from microsoft.http import Deadline
 from microsoft.reasons import Reason, reason
-from tenants import audit, microsoft365, vault
+from tenants import audit, breakers, microsoft365, vault
 from tenants.lifecycle import Event, State, after
 from tenants.models import Account, Connection, ConsentAttempt, Mode, fingerprint
 from tenants.recording import CheckResult, record_check
@@ -149,6 +149,8 @@ def _connect(attempt: ConsentAttempt, query: Mapping[str, str], visitor: Visitor
         raise Unfinished(
             error.code, 502, actor=claims.upn, detail=error.detail, microsoft_request_id=error.request_id
         ) from None
+    for service in (microsoft365.entra_service(account), microsoft365.graph_service(account)):
+        breakers.report(service, claims.tenant_id, None)  # a person waits: never held up by a breaker, yet good news
     connection = _enable(attempt, claims, tokens, proof, visitor)
     return Result(200, None, account, connection, proof)
 
