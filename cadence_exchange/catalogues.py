@@ -20,8 +20,8 @@ from microsoft.reasons import REASONS, reason
 
 # (context, English text) → where it is used. The context is "" for nearly all.
 Message = tuple[str, str]
-_IN_ENGLISH = ("admin/", "drf_spectacular/")  # templates of pages that are never translated
-_PACKAGES = ("cadence_exchange", "tenants", "freebusy")
+_IN_ENGLISH = ("admin/", "alerts/support/", "drf_spectacular/")  # templates that are never translated
+_PACKAGES = ("cadence_exchange", "tenants", "freebusy", "alerts")
 
 
 def messages() -> dict[Message, str]:

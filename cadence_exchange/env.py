@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -86,6 +88,24 @@ def env_choice(name: str, default: str, choices: tuple[str, ...]) -> str:
         return text
 
     return env_parsed(name, default, parse, allowed="one of " + ", ".join(choices))
+
+
+def env_address(name: str, default: str = "") -> str:
+    """One mail address, without a name; strict enough that nothing in it can end a header."""
+
+    def parse(text: str) -> str:
+        if text and not re.fullmatch(r"[A-Za-z0-9._%+'-]{1,64}@[A-Za-z0-9.-]{1,253}", text):
+            raise ValueError(text)
+        return text
+
+    return env_parsed(name, default, parse, allowed="one mail address such as support@example.com")
+
+
+def env_date(name: str) -> date | None:
+    """A day, or None when none is given."""
+    return env_parsed(
+        name, "", lambda text: date.fromisoformat(text) if text else None, allowed="a day such as 2027-03-31"
+    )
 
 
 def env_url(name: str, default: str = "", *, schemes: tuple[str, ...] = ("http", "https"), path: bool = False) -> str:

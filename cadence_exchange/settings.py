@@ -12,12 +12,15 @@ from cryptography.fernet import Fernet
 from django.core.management.utils import get_random_secret_key
 
 from cadence_exchange import broker
+from cadence_exchange.email_url import MailServer, email_url
 from cadence_exchange.env import (
     PROBLEMS,
     Problem,
     client_certificate,
+    env_address,
     env_bool,
     env_choice,
+    env_date,
     env_int,
     env_parsed,
     env_pem,
@@ -148,6 +151,8 @@ MICROSOFT_CLIENT_CERTIFICATE = env_pem(
     client_certificate,
     allowed="the path of a PEM file with a certificate and its private key, without a passphrase",
 )
+# Microsoft tells nobody when a secret ends: without the date nobody is warned. A certificate says it itself.
+MICROSOFT_CLIENT_SECRET_EXPIRES = env_date("MICROSOFT_CLIENT_SECRET_EXPIRES")
 MICROSOFT_CALENDAR_SCOPE = env_choice(
     "MICROSOFT_CALENDAR_SCOPE",
     "Calendars.Read",
@@ -177,6 +182,39 @@ def _private_hosts(text: str) -> frozenset[str]:
 # Exactly these may be in a private network and may be spoken to in plain http.
 WEBHOOK_PRIVATE_HOSTS = env_parsed(
     "WEBHOOK_PRIVATE_HOSTS", "", _private_hosts, allowed="comma-separated host names, each with or without a port"
+)
+
+# --- mails ------------------------------------------------------------------------------------------------------
+_MAIL_SERVER = env_parsed(
+    "EMAIL_URL",
+    "",
+    lambda text: email_url(text) if text else MailServer("django.core.mail.backends.dummy.EmailBackend"),
+    allowed="smtp://user:password@host:587 (with ?tls=none for none), smtps://…, file:///directory or console://",
+    secret=True,
+)
+EMAIL_URL = bool(_MAIL_SERVER.host or _MAIL_SERVER.folder or "console" in _MAIL_SERVER.backend)  # whether any is sent
+EMAIL_BACKEND = _MAIL_SERVER.backend
+EMAIL_HOST, EMAIL_PORT = _MAIL_SERVER.host, _MAIL_SERVER.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL_SERVER.user, _MAIL_SERVER.password
+EMAIL_USE_TLS, EMAIL_USE_SSL = _MAIL_SERVER.tls == "starttls", _MAIL_SERVER.tls == "smtps"
+EMAIL_FILE_PATH = _MAIL_SERVER.folder or None
+EMAIL_TIMEOUT = 10  # seconds without a word from the server
+EMAIL_FROM = env_address("EMAIL_FROM", f"cadence-exchange@{PUBLIC_HOST}")
+SUPPORT_EMAIL = env_address("SUPPORT_EMAIL")
+# What passes by itself within this time alerts nobody; what breaks within it is told to support in one mail.
+ALERT_SETTLE_SECONDS = env_int("ALERT_SETTLE_SECONDS", 120, least=0, most=3600)
+ALERT_PAUSE_SECONDS = env_int("ALERT_PAUSE_SECONDS", 600, least=0, most=86_400)  # between two mails to support
+
+
+# --- /metrics ---------------------------------------------------------------------------------------------------
+def _metrics_token(text: str) -> str:
+    if text and not re.fullmatch(r"[\x21-\x7e]{16,}", text):
+        raise ValueError("form")
+    return text
+
+
+METRICS_TOKEN = env_parsed(
+    "METRICS_TOKEN", "", _metrics_token, allowed="at least 16 printable characters without blanks", secret=True
 )
 
 # --- limits and schedules ---------------------------------------------------------------------------------------
@@ -224,6 +262,26 @@ CELERY_BEAT_SCHEDULE = {
     "forget-old-deliveries": {
         "task": "webhooks.tasks.forget_old_deliveries",
         "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
+    "reconcile-incidents": {
+        "task": "alerts.tasks.reconcile_incidents",
+        "schedule": float(TICK_SECONDS),
+        "options": {"expires": TICK_SECONDS},
+    },
+    "send-mails": {
+        "task": "alerts.tasks.send_mails",
+        "schedule": float(TICK_SECONDS),
+        "options": {"expires": TICK_SECONDS},
+    },
+    "warn-of-expiry": {
+        "task": "alerts.tasks.warn_of_expiry",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
+    "forget-old-mails": {
+        "task": "alerts.tasks.forget_old_mails",
+        "schedule": 86_400.0,
         "options": {"expires": 3600},
     },
     "heartbeat": {"task": "tenants.tasks.heartbeat", "schedule": 30.0, "options": {"expires": 30}},

@@ -23,7 +23,7 @@ from tenants.models import Account, Connection, ConsentAttempt, Mode, fingerprin
 from tenants.recording import CheckResult, record_check
 from tenants.refusals import VISITOR, Unfinished, acceptable_claims, refused_by_microsoft, write_down
 from tenants.scopes import extra_scopes
-from tenants.signals import connection_established
+from tenants.signals import connection_established, connection_proven
 from tenants.simulation import installation_is_simulated
 from tenants.verification import Proof, verify
 
@@ -196,6 +196,7 @@ def _enable(attempt: ConsentAttempt, claims: IdClaims, tokens: TokenSet, proof: 
             extra_scopes=connection.extra_scopes,
             microsoft_request_id=proof.request_id,
         )
+        connection_proven.send(Connection, connection_id=connection.pk, proof=proof)
         transaction.on_commit(lambda: connection_established.send(Connection, connection_id=connection.pk))
     return connection
 

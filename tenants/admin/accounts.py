@@ -32,7 +32,7 @@ class AccountAdmin(ModelAdmin[Account]):
     actions = ["renew_consent_key", "disconnect_selected"]
     readonly_fields = ["consent_address", "state", "health", "reader", "created_at"]
     fieldsets = [
-        (None, {"fields": ["slug", "name", "domains", "time_zone", "contact_email"]}),
+        (None, {"fields": ["slug", "name", "domains", "time_zone", "contact_email", "language"]}),
         ("Microsoft 365", {"fields": ["cloud", "policy"]}),
     ]
     _machine_fieldset = ("Connection", {"fields": ["consent_address", "state", "health", "reader", "created_at"]})

@@ -47,11 +47,12 @@ class AccountForm(ModelForm[Account]):
 
     class Meta:
         model = Account
-        fields = ("slug", "name", "domains", "time_zone", "cloud", "contact_email", "policy")
+        fields = ("slug", "name", "domains", "time_zone", "cloud", "contact_email", "language", "policy")
         help_texts = {
             "slug": "Names the account in the API. It cannot be changed later.",
             "cloud": "The customer's Microsoft 365. Each national cloud has an app registration of its own.",
-            "contact_email": "Whom to write to when Microsoft asks for a new sign-in.",
+            "contact_email": "Whom to write to when the calendars can no longer be read, and when they can again.",
+            "language": "Of the mails to the contact.",
             "policy": "Which calendar entries make a time unavailable.",
         }
 

@@ -29,7 +29,7 @@ LANGUAGES = ("de", "fr", "es")
 TEMPLATES = sorted(
     path.relative_to(django_settings.BASE_DIR / "templates").as_posix()
     for path in (django_settings.BASE_DIR / "templates").rglob("*.*")
-    if not re.search(r"/(admin|drf_spectacular)/", path.as_posix())
+    if not re.search(r"/(admin|alerts/support|drf_spectacular)/", path.as_posix())
 )
 INSTEAD_OF = {"de": "Sie", "fr": "vous", "es": "usted"}
 INFORMAL = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandParser
 
 from microsoft.clouds import CLOUDS
@@ -22,6 +23,7 @@ class Command(JsonCommand):
         parser.add_argument("--time-zone", required=True)
         parser.add_argument("--cloud", choices=sorted(CLOUDS), default="global")
         parser.add_argument("--contact-email", default="")
+        parser.add_argument("--language", choices=[code for code, _ in settings.LANGUAGES], default="en")
 
     def run(self, **options: Any) -> dict[str, object]:
         account = Account(
@@ -31,6 +33,7 @@ class Command(JsonCommand):
             time_zone=options["time_zone"],
             cloud=options["cloud"],
             contact_email=options["contact_email"],
+            language=options["language"],
         )
         account.full_clean()
         account.save()
