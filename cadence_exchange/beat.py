@@ -9,7 +9,7 @@ from celery import beat
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-class Scheduler(beat.Scheduler):
+class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery has no types
     """At its start everything is due once.
 
     The stock scheduler keeps its times in a file of Python's shelve: a writable place, and one that a crash can spoil.
