@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register, run_checks
+from django.db import DatabaseError, connection
 
 from cadence_exchange.env import PROBLEMS
-from tenants import simulation
+from tenants import keys, simulation
+
+log = logging.getLogger(__name__)
 
 
 @register("cadence")
@@ -63,6 +68,39 @@ def public_address_is_https(**_: Any) -> list[CheckMessage]:
     if settings.PUBLIC_HTTPS:
         return []
     return [checks.Warning("PUBLIC_URL is not https.", hint="Set PUBLIC_URL=https://…", id="cadence.W002")]
+
+
+@register(Tags.database)
+def keys_in_use_are_here(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """cadence.E003: what is stored needs a key that was dropped. Run by `migrate` and `check --database default`."""
+    missing = _missing_keys() if databases else []
+    if not missing:
+        return []
+    return [
+        Error(
+            f"Keys still in use are not among FERNET_KEYS: {', '.join(missing)}.",
+            hint="Bring them back behind the newest one and run rotate_encryption_keys before dropping them.",
+            id="cadence.E003",
+        )
+    ]
+
+
+def _missing_keys() -> list[str]:
+    try:
+        return keys.missing_keys()
+    except DatabaseError:  # no table yet, or no database: others say so
+        return []
+
+
+def tell_of_missing_keys() -> None:
+    """For servers and workers: one ERROR line, and the start goes on, since all other rows can be served."""
+    missing = _missing_keys()
+    # A worker forks afterwards: no connection may be carried over.
+    connection.close()
+    if hasattr(connection, "close_pool"):
+        connection.close_pool()
+    if missing:
+        log.error("encryption keys still in use are missing", extra={"key_ids": missing})
 
 
 # gunicorn's sign that a worker cannot boot: with any other status it would start a new one for ever.

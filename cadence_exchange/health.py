@@ -1,12 +1,14 @@
-"""`/healthz` and `/readyz`: for load balancers, so any Host is answered and nothing redirects."""
+"""`/healthz`, `/readyz` and `/metrics`: for machines, so any Host is answered and nothing redirects."""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
+import sqlite3
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 
 from celery.exceptions import CeleryError
 from django.conf import settings
@@ -16,6 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
+from cadence_exchange import metrics
 from tenants import heartbeat, keys
 
 log = logging.getLogger(__name__)
@@ -32,7 +35,7 @@ class Part:
 
 
 class HealthMiddleware:
-    """Answers both addresses before host validation, sessions or redirects."""
+    """Answers these addresses before host validation, sessions or redirects."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -42,6 +45,8 @@ class HealthMiddleware:
             return HttpResponse("ok\n", content_type="text/plain")
         if request.path == "/readyz":
             return readiness()
+        if request.path == "/metrics":
+            return metrics.page(request)
         return self.get_response(request)
 
 
@@ -52,7 +57,10 @@ def readiness() -> HttpResponse:
         _part("cache", _cache),
         _part("broker", _broker),
         _part("encryption_keys", keys.check_keys),
-        _part("worker_heartbeat", heartbeat.describe, needed=False),
+        *(
+            _part(f"{process.value}_heartbeat", partial(heartbeat.describe, process), needed=False)
+            for process in heartbeat.Process
+        ),
     ]
     ready = all(part.ok for part in parts if part.needed)
     body = "".join(json.dumps(asdict(part)) + "\n" for part in parts)
@@ -62,13 +70,16 @@ def readiness() -> HttpResponse:
 def _part(name: str, check: Callable[[], str], *, needed: bool = True) -> Part:
     try:
         return Part(name, True, check(), needed)
+    except keys.KeyProblem as error:  # its text is ours and holds nothing that must not be seen
+        log.error("not ready", extra={"part": name, "error": str(error)})
+        return Part(name, False, str(error), needed)
     except (
         DatabaseError,
         RedisError,
+        sqlite3.Error,
         OSError,
         KombuError,
         CeleryError,
-        keys.KeyProblem,
         LookupError,
     ) as error:
         # The type says enough to an operator; a message could hold an address with a password.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from django.conf import settings
@@ -10,6 +11,7 @@ from django.utils import translation
 from django.utils.cache import patch_vary_headers
 from django.utils.translation.trans_real import parse_accept_lang_header
 
+from tenants import measuring
 from tenants.correlation import adopt_request_id
 
 
@@ -24,6 +26,32 @@ class RequestIdMiddleware:
         response = self.get_response(request)
         response["X-Request-ID"] = request_id
         return response
+
+
+class MeasuringMiddleware:
+    """Counts answers by route and status, and how long they took; never by the path, which may name customers."""
+
+    _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        began = time.perf_counter()
+        response = self.get_response(request)
+        route = _route(request)
+        method = request.method if request.method in self._METHODS else "other"
+        measuring.count("web_requests", route=route, method=str(method), status=str(response.status_code))
+        measuring.observe("web_request_seconds", time.perf_counter() - began, route=route)
+        return response
+
+
+def _route(request: HttpRequest) -> str:
+    """The route's name; `admin` for all of the admin's many, `none` for static files and addresses there are not."""
+    match = request.resolver_match
+    if match is None:
+        return "none"
+    return "admin" if "admin" in match.namespaces else match.view_name
 
 
 class LanguageMiddleware:

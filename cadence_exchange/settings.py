@@ -307,6 +307,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "cadence_exchange.health.HealthMiddleware",  # first: answers for any Host and never redirects
+    "cadence_exchange.middleware.MeasuringMiddleware",
     "cadence_exchange.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -9,6 +9,7 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cadence_exchange.settings")
 application = get_wsgi_application()
 
-from cadence_exchange.checks import refuse_to_start_when_misconfigured  # noqa: E402  (needs Django set up)
+from cadence_exchange import checks  # noqa: E402  (needs Django set up)
 
-refuse_to_start_when_misconfigured()
+checks.refuse_to_start_when_misconfigured()
+checks.tell_of_missing_keys()

@@ -35,9 +35,14 @@ def current_fernet() -> MultiFernet:
     return _multifernet(tuple(settings.FERNET_KEYS))
 
 
+def key_id(key: str) -> str:
+    """Which key this is: enough to know it again, of no use for anything else."""
+    return sha256(key.encode()).hexdigest()[:16]
+
+
 def current_key_id() -> str:
-    """Which key `current_fernet` encrypts with: enough to know it again, of no use for anything else."""
-    return sha256(settings.FERNET_KEYS[0].encode()).hexdigest()[:16]
+    """The one that `current_fernet` encrypts with."""
+    return key_id(settings.FERNET_KEYS[0])
 
 
 def unseal(stored: bytes) -> Secret:

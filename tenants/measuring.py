@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 NAME = "metrics"
 FLUSH_SECONDS = 5.0
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
-_EDGES = (*(f"{edge:g}" for edge in BUCKETS), "+Inf")
+EDGES = (*(f"{edge:g}" for edge in BUCKETS), "+Inf")
 
 # Name, values of its labels in the order of their declaration, and which part of a histogram ("" for a counter).
 Sum = tuple[str, tuple[str, ...], str]
@@ -45,7 +45,7 @@ def count(name: str, by: float = 1, **labels: str) -> None:
 def observe(name: str, seconds: float, **labels: str) -> None:
     """One duration. Raises UndeclaredMetric for what the table does not have."""
     values = _values(name, Kind.HISTOGRAM, labels)
-    edge = _EDGES[bisect_left(BUCKETS, seconds)]
+    edge = EDGES[bisect_left(BUCKETS, seconds)]
     _add({(name, values, edge): 1.0, (name, values, "sum"): seconds})
 
 

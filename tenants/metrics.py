@@ -64,18 +64,15 @@ METRICS = _table(
         Metric("oldest_due_seconds", _G, "How long the oldest of them has waited; 0 without any.", ("work",)),
         Metric("credential_days_left", _G, "Days until our own client secret or certificate ends, where known."),
         # Microsoft
-        Metric(
-            "microsoft_calls", _C, "HTTP requests by status, `none` without one.", ("service", "status")
-        ),
+        Metric("microsoft_calls", _C, "HTTP requests by status, `none` without one.", ("service", "status")),
         Metric("microsoft_call_seconds", _H, "How long they took.", ("service",)),
         Metric("microsoft_throttled", _C, "Answers with status 429.", ("service",)),
         Metric("microsoft_retry_after_seconds", _C, "Seconds that Microsoft asked us to stay away.", ("service",)),
         Metric("graph_answers_with_details", _C, "Answers larger than times and statuses can be; never decoded."),
-        Metric(
-            "breakers_open", _G, "Open circuit breakers, of a tenant or a whole service.", ("service", "scope")
-        ),
+        Metric("breakers_open", _G, "Open circuit breakers, of a tenant or a whole service.", ("service", "scope")),
         Metric("breaker_changes", _C, "Openings and closings of breakers.", ("service", "scope", "to")),
         # Messages to people and systems
+        Metric("mails", _C, "Mails by outcome of each attempt to send.", ("audience", "outcome")),
         Metric("webhook_deliveries", _C, "Attempts to deliver a webhook by outcome.", ("outcome",)),
         # Processes
         Metric("heartbeat_age_seconds", _G, "Since the last sign of life of worker and beat.", ("process",)),
@@ -85,6 +82,7 @@ METRICS = _table(
         Metric("web_requests", _C, "Answers by route, method and status.", ("route", "method", "status")),
         Metric("web_request_seconds", _H, "How long an answer took.", ("route",)),
         Metric("api_rate_limited", _C, "API requests refused for coming too fast."),
+        Metric("source_up", _G, "Whether this part could be asked for this scrape.", ("source",)),
         Metric("info", _G, "Always 1; the version that answers.", ("version",)),
     ]
 )

@@ -8,6 +8,7 @@ from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
+from tenants import measuring
 from tenants.coordination import admit
 from tenants.models import ApiKey
 
@@ -26,6 +27,8 @@ class ApiKeyThrottle(BaseThrottle):
             return True
         per_second = settings.API_RATE_PER_MINUTE / 60
         self._wait = admit(f"key:{key.pk}", per_second, settings.API_RATE_BURST)
+        if self._wait > 0.0:
+            measuring.count("api_rate_limited")
         return self._wait == 0.0
 
     def wait(self) -> float:

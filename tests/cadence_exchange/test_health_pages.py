@@ -6,18 +6,21 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 from cryptography.fernet import Fernet
 from django.test import Client
 from django.utils import timezone
 
-from tenants import heartbeat
+from cadence_exchange.celery import app
+from tenants import heartbeat, tasks
 from tenants.models import Account
 
-PARTS = ["database", "cache", "broker", "encryption_keys", "worker_heartbeat"]
+PARTS = ["database", "cache", "broker", "encryption_keys", "worker_heartbeat", "beat_heartbeat"]
 
 
 @pytest.fixture
@@ -58,19 +61,42 @@ def test_readyz_has_a_json_line_per_part() -> None:
     found = parts(answer)
     assert list(found) == PARTS
     assert all(set(line) == {"part", "ok", "detail", "needed"} for line in found.values())
-    assert [name for name, line in found.items() if not line["ok"]] == ["worker_heartbeat"]
+    assert [name for name, line in found.items() if not line["ok"]] == ["worker_heartbeat", "beat_heartbeat"]
 
 
 @pytest.mark.django_db
-def test_the_worker_is_reported_but_does_not_make_a_web_process_unready() -> None:
+@pytest.mark.parametrize("process", heartbeat.Process)
+def test_worker_and_beat_are_reported_and_do_not_make_a_web_process_unready(process: heartbeat.Process) -> None:
+    part = f"{process}_heartbeat"
     before = Client().get("/readyz")
-    heartbeat.beat(timezone.now())
+    heartbeat.report(process, timezone.now())
     after = Client().get("/readyz")
     assert (before.status_code, after.status_code) == (200, 200)
-    assert not parts(before)["worker_heartbeat"]["ok"]
-    assert parts(after)["worker_heartbeat"] == {
-        "part": "worker_heartbeat", "ok": True, "detail": "0 s ago", "needed": False
-    }  # fmt: skip
+    assert [name for name, line in parts(after).items() if line != parts(before)[name]] == [part]
+    assert not parts(before)[part]["ok"]
+    assert parts(after)[part] == {"part": part, "ok": True, "detail": "0 s ago", "needed": False}
+
+
+@pytest.mark.django_db
+def test_a_silent_process_is_told_from_one_that_lives(microsoft: object) -> None:
+    with time_machine.travel(datetime(2027, 3, 1, 9, 0, tzinfo=UTC), tick=False) as clock:
+        heartbeat.report(heartbeat.Process.BEAT, timezone.now())
+        heartbeat.report(heartbeat.Process.WORKER, timezone.now())
+        clock.shift(heartbeat.STALE_SECONDS + 1)
+        heartbeat.report(heartbeat.Process.BEAT, timezone.now())
+        found = parts(Client().get("/readyz"))
+        assert (found["beat_heartbeat"]["ok"], found["worker_heartbeat"]["ok"]) == (True, False)
+        assert heartbeat.age(heartbeat.Process.WORKER) == heartbeat.STALE_SECONDS + 1
+
+
+@pytest.mark.django_db
+def test_sending_the_heartbeat_is_beats_sign_and_doing_it_the_workers() -> None:
+    with app.connection_for_write(transport="memory") as link:
+        tasks.heartbeat.apply_async(connection=link)
+    assert heartbeat.age(heartbeat.Process.BEAT) is not None
+    assert heartbeat.age(heartbeat.Process.WORKER) is None
+    tasks.heartbeat()
+    assert heartbeat.age(heartbeat.Process.WORKER) is not None
 
 
 @pytest.mark.django_db

@@ -1,8 +1,7 @@
-"""Re-encrypts stored tokens with the newest key."""
+"""Re-encrypts what is stored with the newest key."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from tenants import keys
@@ -10,10 +9,10 @@ from tenants.management.json_command import JsonCommand
 
 
 class Command(JsonCommand):
-    help = "Brings every stored token under the newest of FERNET_KEYS; safe to repeat and to interrupt."
+    help = "Brings every stored secret under the newest of FERNET_KEYS; safe to repeat and to interrupt."
 
     def run(self, **options: Any) -> dict[str, object]:
-        totals = keys.Rotation(0, 0)
-        for totals in keys.rotate():
-            self.say(f"{totals.rows} values looked at, {totals.rewritten} rewritten")
-        return asdict(totals)
+        so_far = keys.Rotation(0, 0)
+        for so_far in keys.rotate():
+            self.say(f"{so_far.rows} of {so_far.total} values looked at, {so_far.rewritten} rewritten")
+        return {"rows": so_far.rows, "rewritten": so_far.rewritten}
