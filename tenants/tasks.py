@@ -29,12 +29,6 @@ def forget_old_consent_attempts() -> None:
 
 
 @shared_task
-def prune_checks() -> None:
-    """Single checks for a week, sums by hour for two days, by day for more than a year."""
-    rollups.prune(timezone.now())
-
-
-@shared_task
 def heartbeat() -> None:
     """Shows that broker and worker are alive; that beat is, it says itself when it sends this."""
     heartbeats.report(heartbeats.Process.WORKER, timezone.now())
