@@ -192,7 +192,7 @@ _MAIL_SERVER = env_parsed(
     allowed="smtp://user:password@host:587 (with ?tls=none for none), smtps://…, file:///directory or console://",
     secret=True,
 )
-EMAIL_URL = bool(_MAIL_SERVER.host or _MAIL_SERVER.folder or "console" in _MAIL_SERVER.backend)  # whether any is sent
+SENDS_MAILS = "dummy" not in _MAIL_SERVER.backend
 EMAIL_BACKEND = _MAIL_SERVER.backend
 EMAIL_HOST, EMAIL_PORT = _MAIL_SERVER.host, _MAIL_SERVER.port
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL_SERVER.user, _MAIL_SERVER.password
@@ -282,6 +282,12 @@ CELERY_BEAT_SCHEDULE = {
     "forget-old-mails": {
         "task": "alerts.tasks.forget_old_mails",
         "schedule": 86_400.0,
+        "options": {"expires": 3600},
+    },
+    "prune-checks": {"task": "tenants.tasks.prune_checks", "schedule": 3600.0, "options": {"expires": 3600}},
+    "forget-unasked-mailboxes": {
+        "task": "freebusy.tasks.forget_unasked_mailboxes",
+        "schedule": 3600.0,
         "options": {"expires": 3600},
     },
     "heartbeat": {"task": "tenants.tasks.heartbeat", "schedule": 30.0, "options": {"expires": 30}},

@@ -12,7 +12,8 @@ class FreebusyConfig(AppConfig):
     verbose_name = "Free/busy"
 
     def ready(self) -> None:
-        from freebusy import probes
-        from tenants.signals import connection_established
+        from freebusy import mailboxes, probes
+        from tenants.signals import connection_changed, connection_established
 
         connection_established.connect(probes.schedule_next, dispatch_uid="freebusy.probes.schedule_next")
+        connection_changed.connect(mailboxes.forget_ended, dispatch_uid="freebusy.mailboxes.forget_ended")

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from django.utils import timezone
 
+from freebusy import mailboxes
 from freebusy.core.intervals import Interval, from_instant
 from freebusy.core.schedule import External, Schedule, Unreadable, parse_schedule
 from freebusy.problems import MicrosoftUnavailable, NotConnected
@@ -71,8 +72,9 @@ def read(account: Account, addresses: Sequence[str], window: Interval, deadline:
         _refuse_while_a_breaker_is_open(account, connection, own)
         report = _ask(account, connection, own, window, deadline)
         schedules |= {address: _schedule(result, window) for address, result in report.results.items()}
-        read_some = any(isinstance(result, MailboxSchedule) for result in report.results.values())
-        if report.error is not None and not read_some:
+        could_read = [address for address, result in report.results.items() if isinstance(result, MailboxSchedule)]
+        mailboxes.note_use(connection, could_read, at)
+        if report.error is not None and not could_read:
             _refuse_without_token(account, connection, report.error)
         _refuse_when_nothing_could_be_read([schedules[address.casefold()] for address in own])
     return Reading(at, schedules)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any, cast
 
 from django.conf import settings
@@ -20,9 +19,9 @@ from freebusy.questions import Question
 from freebusy.serializers import AvailabilitySerializer, SlotsSerializer
 from microsoft.http import Deadline
 from microsoft.reasons import reason
-from tenants.health import Health, health_now
 from tenants.models import Account, ApiKey, Connection
 from tenants.simulation import is_simulated
+from tenants.standing import shown_health, why_bad
 
 
 @method_decorator(no_append_slash, name="dispatch")  # a redirect would lose the body of a POST
@@ -89,8 +88,6 @@ def _valid(serializer: AvailabilitySerializer | SlotsSerializer) -> dict[str, An
 def connection_json(account: Account) -> dict[str, Any]:
     """The connection as the API shows it; an account that never connected is `pending`."""
     connection: Connection = getattr(account, "connection", None) or Connection(account=account)
-    stale_after = timedelta(seconds=settings.HEALTH_STALE_SECONDS)
-    health = health_now(Health(connection.health), connection.last_check_at, timezone.now(), stale_after)
     token = getattr(connection, "token", None) if connection.pk else None
     return {
         "account": account.slug,
@@ -102,7 +99,7 @@ def connection_json(account: Account) -> dict[str, Any]:
         "scopes": connection.scopes,
         "extra_scopes": connection.extra_scopes,
         "connected_at": connection.connected_at,
-        "health": health.value,
+        "health": shown_health(connection, timezone.now()).value,
         "reason": _reason_json(connection),
         "last_check": _last_check_json(connection),
         "token": token and {"refreshed_at": token.refreshed_at, "expires_at": token.access_expires_at},
@@ -113,7 +110,7 @@ def connection_json(account: Account) -> dict[str, Any]:
 
 def _reason_json(connection: Connection) -> dict[str, str] | None:
     """Why the connection does not work, from the one table of reasons."""
-    code = connection.reason_code or (connection.last_check_code if connection.bad_in_a_row else "")
+    code = why_bad(connection)
     if not code:
         return None
     row = reason(code)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+MOST_BAD = 10_000  # counting stops there: a connection may be down for years, and the column is a small one
+
 
 class Health(StrEnum):
     """As the API shows it; `unknown` means no recent check."""
@@ -40,7 +42,7 @@ def after_check(before: Rollup, outcome: Outcome, at: datetime) -> Rollup:
 
     A suspicious answer degrades but never brings down: Microsoft did answer, so it also ends a row of bad ones.
     """
-    bad = 0 if outcome in (Outcome.OK, Outcome.SUSPICIOUS) else before.bad_in_a_row + 1
+    bad = 0 if outcome in (Outcome.OK, Outcome.SUSPICIOUS) else min(before.bad_in_a_row + 1, MOST_BAD)
     if outcome is Outcome.OK:
         health = Health.HEALTHY
     elif bad >= 2:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from uuid import uuid4
 
 from django.conf import settings
@@ -79,6 +79,13 @@ def refresh_all(slug: str | None = None) -> Tally:
         pages.count_decided(run.tally)
         run.sweep(pages.claim_held)
     run.tally.failed += len(pages.held)
+    return run.tally
+
+
+def refresh_these(connection_ids: Collection[int]) -> Tally:
+    """These connections' tokens, if enabled, however fresh they are; breakers count, and what others hold is theirs."""
+    run = _Run()
+    run.sweep(_Pages(_enabled().filter(connection__in=connection_ids).order_by("pk")).claim)
     return run.tally
 
 
@@ -200,12 +207,26 @@ class _Pages:
             del self.held[pk]
 
 
+class _Desk:
+    """Where the tokens of one cloud are renewed. `entra` raises Misconfigured when nothing can be asked there."""
+
+    def __init__(self, cloud: str) -> None:
+        self._account = Account(cloud=cloud)
+        self.service = microsoft365.entra_service(self._account)
+        self.scopes = microsoft365.calendar_scopes(self._account)
+
+    @cached_property
+    def entra(self) -> Entra:
+        return microsoft365.entra_for(self._account)
+
+
 @dataclass
 class _Run:
     """One sweep over token rows."""
 
     override: bool = False
     tally: Tally = field(default_factory=Tally)
+    _desks: dict[str, _Desk] = field(default_factory=dict)
 
     def sweep(self, claim: Callable[[int], Sequence[_Claimed]], stop: Callable[[], bool] = lambda: False) -> None:
         sweeping.sweep(
@@ -223,23 +244,20 @@ class _Run:
         began = time.monotonic()
         if began > row.begin_by:
             return _NOT_ASKED
-        account = Account(cloud=row.cloud)
-        service = microsoft365.entra_service(account)
+        desk = self._desks.get(row.cloud) or self._desks.setdefault(row.cloud, _Desk(row.cloud))
         try:
-            breakers.permit(service, row.tenant, override=self.override)
+            breakers.permit(desk.service, row.tenant, override=self.override)
         except IntegrationError:
             return _NOT_ASKED
         try:
-            tokens = _entra(account).refresh(
-                unseal(row.sealed),
-                scopes=microsoft365.calendar_scopes(account),
-                deadline=Deadline.after(REFRESH_SECONDS),
-                abandonable=False,  # the sweep leaves the whole thread behind
+            # The sweep leaves the whole thread behind when a call hangs.
+            tokens = desk.entra.refresh(
+                unseal(row.sealed), scopes=desk.scopes, deadline=Deadline.after(REFRESH_SECONDS), abandonable=False
             )
         except IntegrationError as error:
-            breakers.report(service, row.tenant, error)
+            breakers.report(desk.service, row.tenant, error)
             return _Answer(error=without_frames(error), seconds=time.monotonic() - began)
-        breakers.report(service, row.tenant, None)
+        breakers.report(desk.service, row.tenant, None)
         return _Answer(tokens, seconds=time.monotonic() - began)
 
     def write(self, pairs: Sequence[tuple[_Claimed, _Answer]]) -> None:
@@ -283,10 +301,6 @@ class _Run:
             elif answer.error is not None:
                 vault.log_failure(row.connection_id, answer.error)
         log.info("tokens refreshed", extra={"refreshed": stored, "failed": failed, "needs_consent": lost})
-
-
-def _entra(account: Account) -> Entra:
-    return microsoft365.entra_for(account)
 
 
 def _mark_lost(row: _Claimed, error: IntegrationError) -> bool:

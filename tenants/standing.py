@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 
-from django.conf import settings
 from django.utils import timezone
 
 from microsoft.reasons import Reason, reason
-from tenants.health import Health, health_now
+from tenants.health import Health, Outcome
 from tenants.models import Account, Connection
+from tenants.pace import pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,23 @@ def standing(account: Account) -> Standing | None:
     connection = Connection.objects.filter(account=account, connected_at__isnull=False).first()
     if connection is None:
         return None
-    stale_after = timedelta(seconds=settings.HEALTH_STALE_SECONDS)
-    health = health_now(Health(connection.health), connection.last_check_at, timezone.now(), stale_after)
-    code = connection.reason_code or (connection.last_check_code if connection.bad_in_a_row else "")
-    return Standing(connection, health, reason(code) if code else None)
+    why = why_bad(connection)
+    return Standing(connection, shown_health(connection, timezone.now()), reason(why) if why else None)
+
+
+def shown_health(connection: Connection, now: datetime) -> Health:
+    """The one health that pages, API and admin show: unknown when nobody checked lately, as lately goes for it."""
+    return pace().shown(
+        Health(connection.health),
+        connection.last_check_at,
+        last_used_at=connection.last_used_at,
+        connected_at=connection.connected_at,
+        now=now,
+    )
+
+
+def why_bad(connection: Connection) -> str:
+    """The code of what is wrong: why it was lost, or what the last check met; "" when nothing is."""
+    if connection.reason_code or connection.last_check_outcome == Outcome.OK:
+        return connection.reason_code
+    return connection.last_check_code

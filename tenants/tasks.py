@@ -8,7 +8,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from tenants import heartbeat as heartbeats
-from tenants import refreshing
+from tenants import refreshing, rollups
 from tenants.correlation import adopt_request_id
 from tenants.models import ConsentAttempt
 
@@ -26,6 +26,12 @@ def refresh_due_tokens() -> None:
 def forget_old_consent_attempts() -> None:
     """Their flow is of no use after ten minutes, and the audit trail keeps what matters."""
     ConsentAttempt.objects.filter(expires_at__lt=timezone.now() - KEEP_ATTEMPTS).delete()
+
+
+@shared_task
+def prune_checks() -> None:
+    """Single checks for a week, sums by hour for two days, by day for more than a year."""
+    rollups.prune(timezone.now())
 
 
 @shared_task

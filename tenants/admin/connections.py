@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from microsoft.reasons import reason
-from tenants import audit
+from tenants import audit, status
 from tenants.admin.confirm import Question, Row, ask_first, confirmed
-from tenants.admin.parts import ReadOnlyAdmin, freshness_limit, health_badge, state_badge, who
+from tenants.admin.parts import ReadOnlyAdmin, health_badge, state_badge, who
 from tenants.admin.typed import ModelAdmin
 from tenants.health import Health
 from tenants.models import Connection
@@ -31,11 +32,7 @@ class HealthFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Connection]) -> QuerySet[Connection]:
         if self.value() not in list(Health):
             return queryset
-        now, stale_after = freshness_limit()
-        stale = Q(last_check_at=None) | Q(last_check_at__lt=now - stale_after)
-        if self.value() == Health.UNKNOWN:
-            return queryset.filter(stale | Q(health=Health.UNKNOWN.value))
-        return queryset.filter(~stale, health=self.value())
+        return queryset.annotate(now_shown=status.shown_health(timezone.now())).filter(now_shown=self.value())
 
 
 @admin.register(Connection)

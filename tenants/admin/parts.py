@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from django.conf import settings
 from django.db.models import Model
 from django.http import HttpRequest
 from django.utils import timezone
@@ -14,10 +12,11 @@ from django.utils.safestring import SafeString
 
 from tenants import audit
 from tenants.admin.typed import ModelAdmin
-from tenants.health import Health, health_now
+from tenants.health import Health
 from tenants.lifecycle import State
 from tenants.models import Account, Connection
 from tenants.simulation import is_simulated
+from tenants.standing import shown_health
 
 M = TypeVar("M", bound=Model)
 
@@ -47,17 +46,11 @@ def connection_of(account: Account) -> Connection | None:
     return getattr(account, "connection", None)  # Django's RelatedObjectDoesNotExist is an AttributeError
 
 
-def freshness_limit() -> tuple[datetime, timedelta]:
-    """Now, and how long a check counts."""
-    return timezone.now(), timedelta(seconds=settings.HEALTH_STALE_SECONDS)
-
-
 def health_badge(connection: Connection | None) -> SafeString:
     """The health that may be shown now: unknown when nobody checked lately."""
     if connection is None:
         return badge(Health.UNKNOWN)
-    now, stale_after = freshness_limit()
-    return badge(health_now(Health(connection.health), connection.last_check_at, now, stale_after))
+    return badge(shown_health(connection, timezone.now()))
 
 
 def state_badge(connection: Connection | None) -> SafeString:

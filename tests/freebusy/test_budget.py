@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from sandbox import Sandbox
 from tests.factories import Api
@@ -56,11 +59,29 @@ def test_the_refresh_token_is_not_even_read(api: Api) -> None:
     assert not any('"refresh_token"' in query["sql"] for query in queries)
 
 
-def test_the_first_question_notes_the_keys_use_and_nothing_else(api: Api) -> None:
+def writes_of(api: Api, body: dict[str, Any]) -> list[str]:
+    """What one question writes: the kinds of statements, each once."""
     with CaptureQueriesContext(connection) as queries:
-        api.post("contoso", "availability", crowd(2))
-    writes = [query["sql"] for query in queries if not query["sql"].startswith("SELECT")]
-    assert [sql.split(" SET ")[0] for sql in writes] == ['UPDATE "tenants_apikey"']
+        assert api.post("contoso", "availability", body).status_code == 200
+    found = [query["sql"].split(" SET ")[0].split(" (")[0] for query in queries]
+    return [sql for sql in found if sql.split()[0] in ("INSERT", "UPDATE", "DELETE")]
+
+
+def test_the_first_question_notes_the_use_of_key_and_connection_and_whom_it_asked_for(api: Api) -> None:
+    assert writes_of(api, crowd(20)) == [
+        'UPDATE "tenants_apikey"',
+        'UPDATE "tenants_connection"',
+        'INSERT INTO "freebusy_knownmailbox"',
+    ]
+
+
+def test_the_next_to_note_anything_comes_ten_minutes_later(api: Api) -> None:
+    writes_of(api, crowd(2))
+    now = timezone.now()
+    with time_machine.travel(now + timedelta(minutes=9), tick=False):
+        assert 'UPDATE "tenants_connection"' not in writes_of(api, crowd(20))
+    with time_machine.travel(now + timedelta(minutes=11), tick=False):
+        assert 'UPDATE "tenants_connection"' in writes_of(api, crowd(20))
 
 
 def test_the_connection_is_two_queries(api: Api, microsoft: Sandbox) -> None:

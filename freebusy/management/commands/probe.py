@@ -6,10 +6,13 @@ from collections import Counter
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.utils import timezone
 
 from freebusy import probes
 from tenants.health import Health
 from tenants.management.json_command import JsonCommand, account_named
+from tenants.models import Connection
+from tenants.standing import shown_health
 
 
 class Command(JsonCommand):
@@ -19,12 +22,15 @@ class Command(JsonCommand):
         parser.add_argument("--account", metavar="SLUG")
 
     def run(self, **options: Any) -> dict[str, object]:
-        connections = probes.enabled_connections().order_by("account__slug")
+        connections = probes.enabled_connections()
         if options["account"]:
             connections = connections.filter(account=account_named(options["account"]))
+        chosen = list(connections.values_list("pk", flat=True))
+        probes.probe_all(connections)
         found: Counter[str] = Counter()
-        for connection in connections:
-            health = probes.probe(connection)
+        now = timezone.now()
+        for connection in Connection.objects.filter(pk__in=chosen).select_related("account").order_by("account__slug"):
+            health = shown_health(connection, now)
             found[health.value] += 1
             self.stdout.write(f"{connection.account.slug}: {health.value}")
         return {health.value: found[health.value] for health in Health}
