@@ -156,8 +156,9 @@ def _values(rows: models.QuerySet[models.Model], columns: tuple[str, ...]) -> in
 
 def _raw(model: type[models.Model], columns: tuple[str, ...]) -> models.QuerySet[models.Model]:
     """The rows with the columns' own bytes as `raw_…`, past the field that would decrypt them."""
-    rows: models.QuerySet[models.Model] = model._default_manager.all()
-    return rows.annotate(**{name: Cast(column, BinaryField()) for name, column in _named(columns)})
+    raws = {name: Cast(column, BinaryField()) for name, column in _named(columns)}
+    rows: models.QuerySet[models.Model] = model._default_manager.annotate(**raws)
+    return rows
 
 
 def _named(columns: tuple[str, ...]) -> Iterator[tuple[str, str]]:

@@ -71,6 +71,7 @@ METRICS = _table(
         Metric("graph_answers_with_details", _C, "Answers larger than times and statuses can be; never decoded."),
         Metric("breakers_open", _G, "Open circuit breakers, of a tenant or a whole service.", ("service", "scope")),
         Metric("breaker_changes", _C, "Openings and closings of breakers.", ("service", "scope", "to")),
+        Metric("breaker_changes", _C, "Circuit breakers that opened or closed.", ("service", "scope", "to")),
         # Messages to people and systems
         Metric("mails", _C, "Mails by outcome of each attempt to send.", ("audience", "outcome")),
         Metric("webhook_deliveries", _C, "Attempts to deliver a webhook by outcome.", ("outcome",)),
