@@ -12,7 +12,7 @@ from django.core.checks import CheckMessage, Tags, register
 @register(Tags.security, deploy=True)
 def somebody_is_told(**_: Any) -> list[CheckMessage]:
     """cadence.W010/W011: without a mail server, or without support's address, trouble is seen in the admin only."""
-    if not settings.EMAIL_URL:
+    if not settings.SENDS_MAILS:
         return [
             checks.Warning(
                 "No mail is sent: alerts wait in the admin and are given up after two days.",

@@ -52,6 +52,7 @@ def to_contact(mail: Mail) -> Letter:
     code = mail.incident.code if mail.incident else ""
     context = {
         "account": account,
+        "name": _on_one_line(account.name),
         "incident": mail.incident,
         "why": reason(code) if code else None,
         "facts": {name: _moment(value) for name, value in mail.facts.items()},
@@ -94,10 +95,15 @@ def _answered(mail: Mail) -> str:
 
 
 def _letter(text: str, follows: str) -> Letter:
-    """The first line is the subject: on one line whatever a name holds, so that nobody writes headers through it."""
+    """The template's first line is the subject."""
     subject, _, body = text.strip().partition("\n")
     paragraphs = re.sub(r"\n{3,}", "\n\n", body.strip())
-    return Letter(" ".join(subject.split()), "\n".join(map(_wrapped, paragraphs.split("\n"))) + "\n", follows)
+    return Letter(_on_one_line(subject), "\n".join(map(_wrapped, paragraphs.split("\n"))) + "\n", follows)
+
+
+def _on_one_line(text: str) -> str:
+    """Whatever a name holds, nobody writes a header through it."""
+    return " ".join(text.split())
 
 
 def _wrapped(line: str) -> str:

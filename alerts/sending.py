@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 def send_due() -> int:
     """How many mails went out. Without EMAIL_URL none do; the rows wait, and are given up after two days."""
     outbox.tidy(timezone.now())
-    if not settings.EMAIL_URL:
+    if not settings.SENDS_MAILS:
         return 0
     sent = 0
     with server() as through:

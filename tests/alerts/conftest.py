@@ -20,7 +20,7 @@ CONTACT = "it@contoso.example"
 
 @pytest.fixture(autouse=True)
 def _mails_leave(settings: Any) -> None:
-    settings.EMAIL_URL = True
+    settings.SENDS_MAILS = True
     settings.EMAIL_FROM = "exchange@eventcadence.example"
     settings.SUPPORT_EMAIL = SUPPORT
     settings.PUBLIC_HOST = "localhost"
