@@ -22,6 +22,13 @@ _PORTS = {"http": 80, "https": 443}
 # All that IANA has given out for unicast; what lies outside (site-local, IPv4-compatible, …) Python may call global.
 _UNICAST = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# Special by IANA's registries, though tables of older Pythons know less: protocol assignments, the dead relays of
+# 6to4, documentation.
+_SPECIAL = (
+    ipaddress.IPv4Network("192.0.0.0/24"),
+    ipaddress.IPv4Network("192.88.99.0/24"),
+    ipaddress.IPv6Network("3fff::/20"),
+)
 
 
 class AddressRefused(Exception):
@@ -99,11 +106,11 @@ def is_public(text: str) -> bool:
     except ValueError:
         return False
     if isinstance(address, ipaddress.IPv6Address):
-        wrapped = _wrapped(address)
-        if wrapped is None:
-            return address in _UNICAST and address.is_global
-        address = wrapped
-    return address.is_global and not (address.is_multicast or address.is_reserved)
+        address = _wrapped(address) or address
+    if isinstance(address, ipaddress.IPv6Address) and address not in _UNICAST:
+        return False
+    special = address.is_multicast or address.is_reserved or any(address in network for network in _SPECIAL)
+    return address.is_global and not special
 
 
 def _wrapped(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:

@@ -57,9 +57,7 @@ class EndpointAdmin(ModelAdmin[Endpoint]):
     actions = ["send_test", "renew_secret", "disable", "enable"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Endpoint]:
-        # Without the secrets: a page must open also when their key is missing.
-        rows = super().get_queryset(request).defer("secret", "previous_secret")
-        return rows.prefetch_related("accounts")
+        return super().get_queryset(request).prefetch_related("accounts")
 
     def get_fields(self, request: HttpRequest, obj: Endpoint | None = None) -> list[Any]:
         decided = ["url", "accounts", "all_accounts", "events"]
@@ -222,7 +220,6 @@ class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
         *("created_at", "endpoint", "type", "slug", "status", "attempts"),
         *("last_status", "last_error", "latency_ms", "next_try_at"),
     ]
-    list_select_related = ["endpoint", "account"]
     list_filter = [StandingFilter, "type", "endpoint"]
     search_fields = ["=event_id", "account__slug"]
     show_full_result_count = False
@@ -234,7 +231,8 @@ class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
-        return super().get_queryset(request).defer("endpoint__secret", "endpoint__previous_secret")
+        rows = super().get_queryset(request).select_related("endpoint", "account")
+        return rows.defer("endpoint__secret", "endpoint__previous_secret")
 
     @admin.display(description="Account", ordering="account__slug")
     def slug(self, delivery: Delivery) -> str:

@@ -42,7 +42,7 @@ def disable(endpoint_id: int, *, why: str, **who: Unpack[Who]) -> bool:
         rows = Endpoint.objects.filter(pk=endpoint_id)
         if not rows.filter(disabled_at=None).update(disabled_at=timezone.now()):
             return False
-        record(rows.defer("secret", "previous_secret").get(), "webhook_disabled", why=why, **who)
+        record(rows.get(), "webhook_disabled", why=why, **who)
     return True
 
 
@@ -52,7 +52,7 @@ def enable(endpoint_id: int, **who: Unpack[Who]) -> bool:
         rows = Endpoint.objects.filter(pk=endpoint_id)
         if not rows.filter(disabled_at__isnull=False).update(disabled_at=None):
             return False
-        record(rows.defer("secret", "previous_secret").get(), "webhook_enabled", **who)
+        record(rows.get(), "webhook_enabled", **who)
     return True
 
 

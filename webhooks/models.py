@@ -41,6 +41,13 @@ def validate_events(events: Any) -> None:
         raise ValidationError(f"Events are {', '.join(sorted(known))}.", code="events")
 
 
+class EndpointManager(models.Manager["Endpoint"]):
+    """Leaves secrets encrypted until they are asked for: lists and filters work also while their key is missing."""
+
+    def get_queryset(self) -> models.QuerySet[Endpoint]:
+        return super().get_queryset().defer("secret", "previous_secret")
+
+
 class Endpoint(models.Model):
     """An address of the Cadence backend, which accounts and events it hears of, and the secret that signs."""
 
@@ -54,6 +61,8 @@ class Endpoint(models.Model):
     events = models.JSONField(default=list, blank=True, validators=[validate_events], help_text="Empty: all")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     disabled_at = models.DateTimeField(null=True, editable=False)
+
+    objects = EndpointManager()
 
     class Meta:
         ordering = ["pk"]

@@ -52,6 +52,8 @@ class Letter:
 
 def send_due() -> int:
     """Delivers what is due to endpoints that are enabled; returns how many attempts were made."""
+    if not _due(timezone.now()).exists():
+        return 0  # most ticks: not worth reading all trusted certificates
     return _Run().attempts()
 
 
