@@ -279,4 +279,32 @@ _OUTAGE: list[Reason] = [
     ),
 ]
 
-OWN_REASONS: tuple[Reason, ...] = (*_SIGN_IN, *_STATE, *_OUTAGE)
+_DOUBT: list[Reason] = [
+    *rows(
+        ["canary_empty"],
+        _U,
+        Actor.CADENCE,
+        title="The calendars look empty all at once",
+        cause="Microsoft answers without an error, but shows no entry in calendars that held some before.",
+        what_to_do="Please look into one of these calendars in Outlook. If entries are there, tell Cadence support; "
+        "until then treat offered times with care. If the calendars were really emptied or moved, nothing needs to be "
+        "done.",
+        support="Ask the customer for one person who certainly has appointments, and compare with what the "
+        "API gives. Typical causes: mailboxes moved to another tenant or back on premises, a new mailbox under the "
+        "old address. It ends with the first entry that is seen again, otherwise 14 days after the last believed look.",
+    ),
+    *rows(
+        ["sample_unreadable"],
+        _A,
+        Actor.CUSTOMER_ADMIN,
+        title="The calendars of other people can no longer be read",
+        cause="The account that reads still sees its own calendar, but Microsoft refuses the free/busy times of "
+        "everybody else who could be read before.",
+        what_to_do="Let an Exchange administrator check that people share at least their free/busy times within the "
+        "organisation (default permission of calendars), and that no policy takes the reading account out of it.",
+        support="The codes are in the answers of the API, mailbox by mailbox. No new consent is needed; it ends with "
+        "the next probe that can read one of them.",
+    ),
+]
+
+OWN_REASONS: tuple[Reason, ...] = (*_SIGN_IN, *_STATE, *_OUTAGE, *_DOUBT)
