@@ -1,0 +1,1 @@
+"""Measurements of the product against cheap endpoints on this machine; nothing of the product imports this."""
