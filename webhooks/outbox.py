@@ -29,12 +29,11 @@ def note_change(*, connection_id: int, change: Change, **_: Any) -> None:
             _tell(event_type, account, change.at, data_of(change))
 
 
-def note_expiry(
-    *, subject: str, expires_at: datetime, days_left: int, connection_id: int | None = None, **_: Any
-) -> None:
-    """Hears tenants.signals.credential_expiring; without a connection the credential is the installation's own."""
-    account = Account.objects.get(connection=connection_id) if connection_id is not None else None
-    _tell(EventType.EXPIRING, account, timezone.now(), expiring(subject, expires_at, days_left))
+def note_expiry(*, subject: str, expires_at: datetime, days_left: int, **_: Any) -> None:
+    """Hears tenants.signals.credential_expiring; a subject without an account is the installation's own."""
+    what, _colon, slug = subject.partition(":")
+    account = Account.objects.get(slug=slug) if slug else None
+    _tell(EventType.EXPIRING, account, timezone.now(), expiring(what, expires_at, days_left))
 
 
 def note_test(endpoint: Endpoint) -> Delivery:

@@ -24,6 +24,7 @@ OURS = (
     *("MICROSOFT_CLIENT_ID", "MICROSOFT_CLIENT_SECRET", "MICROSOFT_CLIENT_CERTIFICATE", "MICROSOFT_CALENDAR_SCOPE"),
     *("MICROSOFT_AUTHORITY_URL", "MICROSOFT_GRAPH_URL", "MICROSOFT_CA_BUNDLE", "API_RATE_PER_MINUTE", "LOG_LEVEL"),
     "ALLOW_SIMULATED_MICROSOFT",
+    "WEBHOOK_PRIVATE_HOSTS",
 )
 
 Read = Callable[..., tuple[dict[str, Any], list[str]]]
@@ -105,6 +106,11 @@ BAD = [
     ("MICROSOFT_CLIENT_CERTIFICATE", "/nowhere/client.pem", "PEM"),
     ("API_RATE_PER_MINUTE", "0", "whole number"),
     ("API_RATE_PER_MINUTE", "many", "whole number"),
+    ("WEBHOOK_PRIVATE_HOSTS", "https://backend.internal", "host names"),
+    ("WEBHOOK_PRIVATE_HOSTS", "*.internal", "host names"),
+    ("WEBHOOK_PRIVATE_HOSTS", "10.0.0.0/8", "host names"),
+    ("WEBHOOK_PRIVATE_HOSTS", "backend:0", "host names"),
+    ("WEBHOOK_PRIVATE_HOSTS", "backend:65536", "host names"),
     ("LOG_LEVEL", "verbose", "one of"),
 ]
 
@@ -121,6 +127,13 @@ def test_a_bad_value_is_named_with_what_is_allowed_and_never_shows_a_secret(
     assert KEY not in problem
     if "hunter2" not in value and variable != "DATABASE_URL":
         assert value in problem
+
+
+def test_private_hosts_of_webhooks_are_names_with_or_without_a_port(read: Read) -> None:
+    found, problems = read(WEBHOOK_PRIVATE_HOSTS=" Backend.internal, 10.0.0.5:8080 ,[fd00::5]:443,")
+    assert problems == []
+    assert found["WEBHOOK_PRIVATE_HOSTS"] == {"backend.internal", "10.0.0.5:8080", "[fd00::5]:443"}
+    assert read()[0]["WEBHOOK_PRIVATE_HOSTS"] == frozenset()
 
 
 @pytest.mark.parametrize("name", ["DJANGO_SECRET_KEY", "FERNET_KEYS", "MICROSOFT_CLIENT_SECRET", "DATABASE_URL"])

@@ -10,6 +10,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
+from alerts import expiry
 from freebusy import probes
 from sandbox import Sandbox
 from tenants import recording
@@ -131,16 +132,17 @@ def test_a_credential_of_the_installation_is_told_to_endpoints_for_all_accounts(
     assert (event["data"]["subject"], event["data"]["days_left"]) == ("client_secret", 14)
 
 
-def test_a_connections_idle_token_is_told_under_its_account(
+def test_a_token_long_unused_is_told_under_its_account_and_once(
     contoso: Account, receiver: Receiver, make_endpoint: MakeEndpoint
 ) -> None:
     make_endpoint(receiver.url, contoso)
-    ends = timezone.now() + timedelta(days=3)
-    credential_expiring.send(
-        Account, subject="token", expires_at=ends, days_left=3, connection_id=Connection.objects.get().pk
-    )
+    TokenRecord.objects.update(refreshed_at=timezone.now() - timedelta(days=80))
+    for _ in range(2):
+        expiry.warn()
     assert send_due() == 1
-    assert receiver.received[0].event["account"] == "contoso"
+    event = receiver.received[0].event
+    assert (event["type"], event["account"]) == ("credential.expiring", "contoso")
+    assert (event["data"]["subject"], event["data"]["days_left"]) == ("token", 9)
 
 
 def test_the_link_that_is_sent_is_the_one_in_force_and_no_row_holds_it(
