@@ -12,6 +12,7 @@ FAILURES = 5  # of one tenant in a row
 TENANTS = 3  # different ones in a row, until the service counts as down for all
 CONTRADICTED = 20  # tenants at most whose own refusal of our registration is remembered
 TRIAL_SECONDS = 15.0  # the contract: an open breaker tries one call again after at most 15 seconds
+CLOCKS_DIFFER = 1.0  # seconds, between machines, and far more than numbers are rounded by
 QUIET_SECONDS = 3600.0  # how long a tenant's failures are remembered
 
 # What is wrong with our one registration or its settings, whoever's call shows it. Other faults of ours may concern a
@@ -65,11 +66,11 @@ class Circuit:
 
     def due(self, now: float) -> bool:
         """Whether one call may go; also when the clock was set back, so that no wait outlasts its 15 seconds."""
-        return not 0 < self.next_trial_at - now <= TRIAL_SECONDS
+        return not 0 < self.next_trial_at - now <= TRIAL_SECONDS + CLOCKS_DIFFER
 
     def wait(self, now: float) -> float:
         """Seconds until the next trial, above 0 and at most 15."""
-        return TRIAL_SECONDS if self.due(now) else self.next_trial_at - now
+        return TRIAL_SECONDS if self.due(now) else min(self.next_trial_at - now, TRIAL_SECONDS)
 
     def tried(self, now: float) -> Circuit:
         """One call goes now. Should it never come back, the next goes 15 seconds later all the same."""
