@@ -10,17 +10,21 @@ from typing import Any
 
 import pytest
 import time_machine
+from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
 
 from freebusy import probes
+from freebusy.models import KnownMailbox
 from freebusy.tasks import probe_due_connections
 from sandbox import Sandbox
 from tenants.disconnecting import disconnect
 from tenants.health import Health
 from tenants.models import Account, Connection, HealthCheck, TokenRecord
 from tests.conftest import READER
-from tests.factories import make_account
+from tests.factories import Api, make_account
+from tests.freebusy.asking import mailbox, rewrite
 
 
 def command(*arguments: str) -> tuple[list[str], dict[str, int]]:
@@ -109,9 +113,9 @@ def test_our_own_secret_refused_is_no_check_of_the_tenant_at_all(contoso: Accoun
     TokenRecord.objects.update(access_expires_at=timezone.now())
     microsoft.control.set({"secret_expired": True})
     assert probe() is Health.HEALTHY
-    connection = Connection.objects.get()
-    assert (connection.state, connection.last_check_code, HealthCheck.objects.count()) == ("enabled", "", 1)
-    assert connection.probe_due_at > timezone.now()
+    row = Connection.objects.get()
+    assert (row.state, row.last_check_code, HealthCheck.objects.count()) == ("enabled", "", 1)
+    assert row.probe_due_at > timezone.now()
 
 
 def test_a_revoked_grant_found_by_a_probe_needs_consent(contoso: Account, microsoft: Sandbox) -> None:
@@ -228,3 +232,259 @@ def test_a_disconnected_account_is_never_due(contoso: Account, microsoft: Sandbo
     microsoft.counters.reset()
     probe_due_connections()
     assert microsoft.counters["requests"] == 0
+
+
+# --- the sample ---------------------------------------------------------------------------------------------------
+def remember(account: Account, *names: str, entries: int | None = None) -> None:
+    """The API was asked for these a moment ago; with `entries` they were looked at too."""
+    now = timezone.now()
+    for name in names:
+        address = f"{name}@{account.slug}.example"
+        at = None if entries is None else now
+        KnownMailbox.objects.create(
+            account=account, address=address, last_asked_at=now, entries=entries, entries_at=at, last_probed_at=at
+        )
+
+
+def counts() -> dict[str, int | None]:
+    return {row.address.split("@")[0]: row.entries for row in KnownMailbox.objects.all()}
+
+
+def empty_from_now_on(microsoft: Sandbox) -> None:
+    def edit(entries: list[dict[str, Any]]) -> None:
+        for entry in entries:
+            entry.update(scheduleItems=[], availabilityView="0")
+
+    rewrite(microsoft, edit)
+
+
+def test_a_probe_looks_at_the_reader_and_nineteen_others_in_one_call(contoso: Account, microsoft: Sandbox) -> None:
+    names = [f"p{number}" for number in range(25)]
+    microsoft.control.set({"mailboxes": [f"{name}@contoso.example" for name in names]})
+    remember(contoso, *names)
+    microsoft.counters.reset()
+    assert [probe(), probe()] == [Health.HEALTHY] * 2
+    assert [call.mailboxes for call in microsoft.counters.seen] == [20, 20]
+    looked = KnownMailbox.objects.exclude(last_probed_at=None)
+    assert looked.count() == 25  # the second took those the first had left, and then the oldest
+
+
+def test_of_each_mailbox_the_number_of_entries_is_kept_and_nothing_else(contoso: Account, microsoft: Sandbox) -> None:
+    now = timezone.now()
+    day = (now + timedelta(days=3)).isoformat(), (now + timedelta(days=3, hours=1)).isoformat()
+    too_far = (now + timedelta(days=20)).isoformat(), (now + timedelta(days=20, hours=1)).isoformat()
+    mailbox(microsoft, "one", day, too_far)
+    mailbox(microsoft, "none")
+    remember(contoso, "one", "none", "nobody-here")
+    probe()
+    assert counts() == {"one": 1, "none": 0, "nobody-here": None}
+
+
+def test_a_mailbox_of_a_domain_that_was_taken_away_is_not_asked_for(contoso: Account, microsoft: Sandbox) -> None:
+    remember(contoso, "ann")
+    Account.objects.update(domains=["other.example"])
+    microsoft.counters.reset()
+    probe()
+    assert [call.mailboxes for call in microsoft.counters.seen] == [1]
+
+
+# --- what cannot be believed --------------------------------------------------------------------------------------
+def test_calendars_that_are_empty_all_at_once_are_suspicious_and_stay_so_until_an_entry_is_seen(
+    contoso: Account, microsoft: Sandbox, api: Api
+) -> None:
+    remember(contoso, "ann", "bob", "cleo")
+    handle = microsoft.handle
+    assert probe() is Health.HEALTHY
+    believed = counts()
+    assert sum(entries or 0 for entries in believed.values()) > 5
+    empty_from_now_on(microsoft)
+    assert [probe(), probe(), probe()] == [Health.DEGRADED] * 3  # amber, never red
+    assert last_check() == ("suspicious", "canary_empty", 200)
+    assert counts() == believed
+    assert api.get("contoso").json()["reason"]["code"] == "canary_empty"
+    microsoft.handle = handle  # type: ignore[method-assign]  # the simulator, not the product
+    assert probe() is Health.HEALTHY
+    assert api.get("contoso").json()["reason"] is None
+
+
+def test_calendars_that_never_had_an_entry_are_no_reason_to_doubt(contoso: Account, microsoft: Sandbox) -> None:
+    for name in ("one", "two", "three"):
+        mailbox(microsoft, name)
+    remember(contoso, "one", "two", "three")
+    assert [probe(), probe()] == [Health.HEALTHY] * 2
+
+
+def test_doubt_ends_by_itself_a_fortnight_after_the_last_believed_look(contoso: Account, microsoft: Sandbox) -> None:
+    empty_from_now_on(microsoft)
+    remember(contoso, "ann", "bob", entries=9)
+    assert probe() is Health.DEGRADED
+    KnownMailbox.objects.update(entries_at=timezone.now() - timedelta(days=15))
+    assert probe() is Health.HEALTHY
+    assert counts() == {"ann": 0, "bob": 0}
+
+
+def test_a_reader_that_answers_while_everybody_else_is_refused_is_suspicious(
+    contoso: Account, microsoft: Sandbox
+) -> None:
+    remember(contoso, "ann", "bob", "cleo", entries=2)
+    refused = {f"{name}@contoso.example": "ErrorNoFreeBusyAccess" for name in ("ann", "bob", "cleo")}
+    microsoft.control.set({"trouble": refused})
+    assert probe() is Health.DEGRADED
+    assert last_check() == ("suspicious", "sample_unreadable", 200)
+    microsoft.control.set({"trouble": {"bob@contoso.example": ""}})
+    assert probe() is Health.HEALTHY
+
+
+# --- the pace -----------------------------------------------------------------------------------------------------
+def wait_after_a_probe() -> timedelta:
+    Connection.objects.update(probe_due_at=timezone.now() - timedelta(seconds=1))
+    before = timezone.now()
+    probe_due_connections()
+    return Connection.objects.get().probe_due_at - before
+
+
+def rest() -> None:
+    long_ago = timezone.now() - timedelta(days=30)
+    Connection.objects.update(connected_at=long_ago, last_used_at=long_ago)
+
+
+def test_a_connection_that_nobody_uses_is_probed_seldom_and_believed_longer(
+    contoso: Account, microsoft: Sandbox, api: Api, settings: Any
+) -> None:
+    rest()
+    idle = timedelta(seconds=settings.PROBE_IDLE_INTERVAL_SECONDS)
+    assert idle * 0.85 < wait_after_a_probe() < idle * 1.15
+    Connection.objects.update(last_check_at=timezone.now() - idle * 1.9)
+    assert api.get("contoso").json()["health"] == "healthy"
+    Connection.objects.update(last_check_at=timezone.now() - idle * 2.1)
+    assert api.get("contoso").json()["health"] == "unknown"
+
+
+@pytest.mark.parametrize("resting", [False, True])
+def test_after_a_bad_probe_the_next_comes_within_five_minutes(
+    contoso: Account, microsoft: Sandbox, resting: bool
+) -> None:
+    if resting:
+        rest()
+    order(microsoft, status=403)
+    assert timedelta(minutes=1) < wait_after_a_probe() < timedelta(minutes=5)
+    assert wait_after_a_probe() > timedelta(minutes=5)
+
+
+@pytest.mark.parametrize("path", ["getSchedule", "/token"])
+def test_never_sooner_than_microsoft_asked(contoso: Account, microsoft: Sandbox, path: str) -> None:
+    TokenRecord.objects.update(access_expires_at=timezone.now())
+    order(microsoft, path, status=429, retry_after="7200")
+    assert wait_after_a_probe() > timedelta(minutes=119)
+
+
+def test_a_stored_token_that_graph_refuses_is_renewed_once_and_the_probe_is_good(
+    contoso: Account, microsoft: Sandbox
+) -> None:
+    microsoft.control.set({"expire_access_tokens": "*"})
+    assert probe() is Health.HEALTHY
+    assert TokenRecord.objects.get().version == 2
+    assert HealthCheck.objects.count() == 2
+
+
+def test_a_consent_that_came_while_a_probe_was_under_way_counts_more(contoso: Account, microsoft: Sandbox) -> None:
+    order(microsoft, status=403)
+    Connection.objects.update(connected_at=timezone.now() + timedelta(minutes=1))
+    assert probe() is Health.HEALTHY
+    assert HealthCheck.objects.count() == 1
+
+
+# --- trouble of all -----------------------------------------------------------------------------------------------
+Consent = Callable[..., Any]
+TENANTS = ("acme", "bolt", "cone")
+
+
+@pytest.fixture
+def many(db: None, microsoft: Sandbox, consent: Consent) -> list[Account]:
+    """Three accounts of different Entra tenants, due now."""
+    microsoft.control.set({"tenants": dict.fromkeys(TENANTS, 1)})
+    accounts = [make_account(name) for name in TENANTS]
+    for account in accounts:
+        assert consent(account, f"cadence-service@{account.slug}.example").status_code == 200
+    Connection.objects.update(probe_due_at=timezone.now() - timedelta(seconds=1))
+    return accounts
+
+
+def healths() -> list[str]:
+    return list(Connection.objects.order_by("account__slug").values_list("health", flat=True))
+
+
+@pytest.mark.parametrize("path", ["getSchedule", "/token"])
+@pytest.mark.parametrize("status", [503, 429])
+def test_when_a_service_is_down_for_all_nothing_is_recorded_and_probes_come_again_scattered(
+    many: list[Account], microsoft: Sandbox, settings: Any, path: str, status: int
+) -> None:
+    if path == "/token":
+        TokenRecord.objects.update(access_expires_at=timezone.now())
+    order(microsoft, path, status=status, retry_after="60")
+    probe_due_connections()
+    assert healths() == ["healthy"] * 3
+    assert HealthCheck.objects.count() == 3  # of the consents
+    now = timezone.now()
+    waits = [row.probe_due_at - now for row in Connection.objects.all()]
+    assert all(timedelta(seconds=50) < wait for wait in waits)
+    assert all(wait <= probes.SOONEST + timedelta(seconds=settings.PROBE_INTERVAL_SECONDS) for wait in waits)
+    assert len(set(waits)) == 3
+
+
+@pytest.mark.parametrize("path", ["getSchedule", "/token"])
+def test_the_trouble_of_one_tenant_is_its_own_even_when_it_alone_was_due(
+    many: list[Account], microsoft: Sandbox, path: str
+) -> None:
+    alone = Connection.objects.filter(account=many[0])
+    Connection.objects.exclude(account=many[0]).update(probe_due_at=timezone.now() + timedelta(hours=1))
+    TokenRecord.objects.filter(connection__in=alone).update(access_expires_at=timezone.now())
+    order(microsoft, path, status=503, retry_after="60", tenant="acme.example")
+    probe_due_connections()
+    assert healths() == ["degraded", "healthy", "healthy"]
+    assert HealthCheck.objects.count() == 4  # witnesses are not recorded
+
+
+def test_probes_slow_down_during_an_outage_and_recover_without_a_hand(many: list[Account], microsoft: Sandbox) -> None:
+    order(microsoft, status=503, retry_after="60")
+    probe_due_connections()
+    start = timezone.now()
+    microsoft.counters.reset()
+    for minute in range(1, 61):
+        with time_machine.travel(start + timedelta(minutes=minute), tick=False):
+            probe_due_connections()
+    during = microsoft.counters["requests"]
+    assert during <= 3 * 60 / 5  # each every quarter of an hour, and their witnesses
+    mend(microsoft)
+    for minute in range(61, 81):
+        with time_machine.travel(start + timedelta(minutes=minute), tick=False):
+            probe_due_connections()
+    assert healths() == ["healthy"] * 3
+    assert HealthCheck.objects.filter(at__gte=start).exclude(outcome="ok").count() == 0
+    assert set(Connection.objects.filter(last_check_at__gt=start).values_list("account__slug", flat=True)) == {*TENANTS}
+
+
+def test_our_expired_secret_hits_all_and_is_recorded_for_none(many: list[Account], microsoft: Sandbox) -> None:
+    TokenRecord.objects.update(access_expires_at=timezone.now())
+    microsoft.control.set({"secret_expired": True})
+    microsoft.counters.reset()
+    probe_due_connections()
+    assert healths() == ["healthy"] * 3
+    assert list(Connection.objects.values_list("state", flat=True)) == ["enabled"] * 3
+    assert HealthCheck.objects.count() == 3
+    assert not Connection.objects.filter(probe_due_at__lte=timezone.now()).exists()
+
+
+def test_a_token_that_no_key_opens_is_our_fault_and_does_not_stop_the_others(
+    many: list[Account], microsoft: Sandbox
+) -> None:
+    alien = Fernet(Fernet.generate_key()).encrypt(b"token")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE tenants_tokenrecord SET access_token = %s WHERE connection_id = "
+            "(SELECT id FROM tenants_connection WHERE account_id = %s)",
+            [alien, many[0].pk],
+        )
+    probe_due_connections()
+    assert healths() == ["healthy"] * 3
+    assert HealthCheck.objects.count() == 3 + 2
