@@ -8,7 +8,7 @@ SHELL := /bin/bash
 PYTEST := -q -n auto --dist loadgroup
 PUBLIC := https://exchangeintegration.eventcadence.com
 
-.PHONY: help demo demo-reset test check format screenshots lock clean docs translations
+.PHONY: help demo demo-reset test check format screenshots lock clean docs translations bench-sweep
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -59,6 +59,7 @@ format: $(READY) ## Put the code into the house's form
 
 docs: $(READY) ## Write the pages that are made from the code
 	PYTHONUTF8=1 $(BIN)/python -m microsoft.reasons_document > docs/reasons.md
+	PYTHONUTF8=1 $(BIN)/python -m microsoft.reasons_document docs/operations.md
 
 screenshots: $(READY) ## Take the pictures of docs/screenshots anew (needs Chromium: apt-get install chromium)
 	$(BIN)/python -m tests.browser.screenshots docs/screenshots
@@ -70,6 +71,10 @@ lock: $(READY) ## Compile requirements*.txt anew from requirements*.in
 	for name in requirements requirements-demo requirements-dev; do \
 	  $(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 --no-header $$name.in -o $$name.txt || exit 1; \
 	done
+
+bench-sweep: $(READY) ## Refreshes and probes of 10,000 connections, on SQLite and on PostgreSQL (figures: var/bench-sweep.json)
+	@mkdir -p var
+	$(BIN)/python -m benchmarks.sweep --json var/bench-sweep.json
 
 clean: ## Remove what was installed and made
 	rm -rf .venv var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
