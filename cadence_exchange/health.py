@@ -18,6 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
+from cadence_exchange import metrics
 from tenants import heartbeat, keys
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,8 @@ class HealthMiddleware:
             return HttpResponse("ok\n", content_type="text/plain")
         if request.path == "/readyz":
             return readiness()
+        if request.path == "/metrics":
+            return metrics.page(request)
         return self.get_response(request)
 
 

@@ -1,9 +1,14 @@
-"""Writes docs/reasons.md from the table: `python -m microsoft.reasons_document > docs/reasons.md`."""
+"""Writes what the documents say of reasons from the table.
+
+`python -m microsoft.reasons_document > docs/reasons.md` is the page of all;
+`python -m microsoft.reasons_document docs/operations.md` brings the runbook in that page up to date.
+"""
 
 from __future__ import annotations
 
 import sys
 from itertools import groupby
+from pathlib import Path
 
 from microsoft.reasons import REASONS, Actor, Kind, Reason
 
@@ -27,6 +32,8 @@ _ACTORS = {
     Actor.CADENCE: "Event Cadence",
     Actor.MICROSOFT: "Microsoft",
 }
+BEGIN = "<!-- reasons: made by `make docs` -->"
+END = "<!-- end of reasons -->"
 _HEAD = """# Reasons
 
 Every failure code that pages, API, admin and logs can show: what it means and who acts. Made from
@@ -68,5 +75,35 @@ def _entry(rows: list[Reason]) -> str:
     )
 
 
+def runbook() -> str:
+    """An entry for each reason: what happened, who acts, what support does. For those who know the product."""
+    parts = [f"{BEGIN}\n"]
+    for kind, (title, meaning) in _KINDS.items():
+        parts.append(f"\n#### {title}\n{meaning}\n\n| code | what happened | who acts | support |\n|---|---|---|---|\n")
+        parts += [_line(rows) for rows in _same_words(kind)]
+    return "".join([*parts, f"\n{END}"])
+
+
+def with_runbook(page: str) -> str:
+    """The page with the part between the two marks written anew; raises ValueError when they are not there."""
+    before, found, rest = page.partition(BEGIN)
+    _, ended, after = rest.partition(END)
+    if not (found and ended):
+        raise ValueError("the page has no marks for the runbook")
+    return f"{before}{runbook()}{after}"
+
+
+def _line(rows: list[Reason]) -> str:
+    row = rows[0]
+    codes = " ".join(f"`{same.code}`" for same in rows)
+    retried = " Tried once more before anybody is asked." if row.retry_once else ""
+    cells = (codes, f"**{row.title}.** {row.cause}{retried}", _ACTORS[row.actor], row.support)
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
 if __name__ == "__main__":
-    sys.stdout.write(document())
+    if sys.argv[1:]:
+        file = Path(sys.argv[1])
+        file.write_text(with_runbook(file.read_text(encoding="utf-8")), encoding="utf-8")
+    else:
+        sys.stdout.write(document())

@@ -228,7 +228,7 @@ DESCRIBE = """
 import django
 django.setup()
 from tenants import heartbeat
-print(heartbeat.describe())
+print(heartbeat.describe(heartbeat.Process.WORKER))
 """
 
 

@@ -40,6 +40,7 @@ GET = {
     "/api/v1/docs/": "200 200 200 200 200 200",
     "/healthz": "200 200 200 200 200 200",
     "/readyz": "200 200 200 200 200 200",
+    "/metrics": "404 404 404 404 404 404",
     "/admin/": "302 302 302 302 200 200",
     "/admin/login/": "200 200 200 200 302 302",
     "/admin/logout/": "302 302 302 302 405 405",
@@ -63,6 +64,7 @@ POST = {
     "/api/v1/docs/": "405 405 405 405 405 405",
     "/healthz": "200 200 200 200 200 200",
     "/readyz": "200 200 200 200 200 200",
+    "/metrics": "404 404 404 404 404 404",
     "/admin/": "302 302 302 302 200 -",
     "/admin/login/": "200 200 200 200 200 -",
     "/admin/logout/": "302 302 302 302 200 -",
@@ -99,7 +101,7 @@ QUESTION = {
     "start": "2027-03-16T00:00:00Z",
     "end": "2027-03-17T00:00:00Z",
 }
-OUTSIDE_THE_URL_CONFIGURATION = {"/healthz", "/readyz"}
+OUTSIDE_THE_URL_CONFIGURATION = {"/healthz", "/readyz", "/metrics"}
 
 
 Who = tuple[Client, dict[str, str]]

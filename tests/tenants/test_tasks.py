@@ -58,15 +58,15 @@ def test_what_a_task_finds_in_the_trail_has_an_id_of_its_own(contoso: Account, m
 
 def test_the_heartbeat_says_how_old_it_is_and_grows_stale() -> None:
     with pytest.raises(LookupError, match="no worker"):
-        heartbeat.describe()
+        heartbeat.describe(heartbeat.Process.WORKER)
     now = timezone.now()
     with time_machine.travel(now, tick=False) as clock:
         tasks.heartbeat()
         clock.shift(heartbeat.STALE_SECONDS)
-        assert heartbeat.describe() == f"{heartbeat.STALE_SECONDS} s ago"
+        assert heartbeat.describe(heartbeat.Process.WORKER) == f"{heartbeat.STALE_SECONDS:.0f} s ago"
         clock.shift(1)
         with pytest.raises(LookupError, match="lately"):
-            heartbeat.describe()
+            heartbeat.describe(heartbeat.Process.WORKER)
 
 
 def test_every_task_of_the_schedule_exists_and_expires_before_its_next_turn() -> None:
