@@ -98,6 +98,7 @@ def look(target: Target) -> Finding:
         start + WINDOW,
         token=_Handed(target.sealed),
         deadline=Deadline.after(PATIENCE_SECONDS),
+        abandonable=False,  # the sweep leaves the whole thread behind
     )
     return _judge(target, report)
 

@@ -76,12 +76,15 @@ class GraphClient:
         *,
         token: TokenSource,
         deadline: Deadline,
+        abandonable: bool = True,
     ) -> ScheduleReport:
         """Free/busy of every mailbox by the deadline; whatever Microsoft does, each one has a result.
 
         Raises ValueError for naive or disordered bounds, and nothing of Microsoft's: failures are values.
+        `abandonable`: calls go side by side, and one that does not heed the deadline is left behind, at the price of
+        a thread for each. False for a caller whose own thread may be left behind, and who asks for little.
         """
         parts = window_parts(start, end)
-        run = Run(self._asking, parts, token, deadline)
+        run = Run(self._asking, parts, token, deadline, abandonable=abandonable)
         outcomes = run.outcomes(plan_calls(mailboxes, parts))
         return ScheduleReport(join(outcomes, len(parts)), tuple(run.records), run.error)

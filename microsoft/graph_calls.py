@@ -73,7 +73,9 @@ class _Result:
 class Run:
     """One question. `records` and `error` are complete once `outcomes` has returned."""
 
-    def __init__(self, asking: Asking, parts: Sequence[Part], token: _Tokens, deadline: Deadline) -> None:
+    def __init__(
+        self, asking: Asking, parts: Sequence[Part], token: _Tokens, deadline: Deadline, *, abandonable: bool = True
+    ) -> None:
         self.records: list[CallRecord] = []
         self.error: IntegrationError | None = None
         self._asking = asking
@@ -81,6 +83,7 @@ class Run:
         self._source = token
         self._token: Secret | None = None
         self._deadline = deadline
+        self._abandonable = abandonable
         self._open: set[ScheduleCall] = set()
         self._settled: dict[ScheduleCall, CallOutcome] = {}
         self._waiting: list[_Try] = []
@@ -136,7 +139,11 @@ class Run:
                 return
             self._waiting.remove(due)
             self._in_flight += 1
-            self._jobs.put((replace(due, client_request_id=str(uuid.uuid4())), self._token))
+            attempt = replace(due, client_request_id=str(uuid.uuid4()))
+            if not self._abandonable:
+                self._results.put(self._ask(attempt, self._token))
+                return
+            self._jobs.put((attempt, self._token))
             if self._workers < self._in_flight:
                 self._workers += 1
                 threading.Thread(target=self._work, daemon=True, name="graph-call").start()

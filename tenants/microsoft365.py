@@ -82,7 +82,7 @@ def calendar_scope_uri(account: Account) -> str:
 
 @lru_cache(maxsize=4)
 def _session(ca_bundle: str) -> DoorSession:
-    return build_session(ca_bundle or None, 32)
+    return build_session(ca_bundle or None, max(32, settings.SWEEP_WIDTH))
 
 
 def graph_for(account: Account, reader_key: str) -> GraphClient:

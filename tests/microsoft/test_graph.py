@@ -110,6 +110,33 @@ def test_many_mailboxes_are_asked_twenty_at_a_time(mock, clock, count, calls):
     assert len({call.client_request_id for call in report.calls}) == calls
 
 
+@pytest.mark.parametrize("abandonable", [True, False])
+def test_a_caller_that_may_be_left_behind_itself_costs_no_threads(mock, clock, abandonable):
+    threads = set()
+
+    def answer(request):
+        threads.add(threading.current_thread())
+        return 200, {}, free_schedules(request.body)
+
+    mock.add_callback(responses.POST, URL, callback=answer)
+    names = [f"person{number}@contoso.example" for number in range(45)]
+    report = client(clock).get_schedule(
+        names, START, START + DAY, token=Tokens("token"), deadline=clock.deadline(20), abandonable=abandonable
+    )
+    assert all(isinstance(report.results[name], MailboxSchedule) for name in names)
+    assert (threading.current_thread() in threads) is not abandonable
+
+
+def test_without_threads_a_throttled_call_is_tried_again_and_a_refused_token_renewed(mock, clock):
+    Microsoft(mock, (429, graph_error("TooManyRequests"), {"Retry-After": "2"}), (401, b"{}"))
+    tokens = Tokens("old", "new")
+    report = client(clock).get_schedule(
+        [ANN], START, START + DAY, token=tokens, deadline=clock.deadline(20), abandonable=False
+    )
+    assert isinstance(report.results[ANN], MailboxSchedule)
+    assert (clock.slept, len(tokens.rejected)) == ([2.0], 2)
+
+
 @pytest.mark.parametrize(("days", "parts"), [(61, 1), (62, 2), (366, 6)])
 def test_a_long_window_is_split_and_joined(mock, clock, days, parts):
     microsoft = Microsoft(mock)
