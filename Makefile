@@ -51,7 +51,8 @@ check: $(READY) ## Lint, types, import rules, migrations, OpenAPI, deployment se
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
-	PUBLIC_URL=$(PUBLIC) $(BIN)/python manage.py check --deploy --fail-level WARNING
+	PUBLIC_URL=$(PUBLIC) EMAIL_URL=console:// SUPPORT_EMAIL=support@example.com \
+	  $(BIN)/python manage.py check --deploy --fail-level WARNING
 
 format: $(READY) ## Put the code into the house's form
 	$(BIN)/ruff check --fix .

@@ -103,7 +103,7 @@ def _letter(text: str, follows: str) -> Letter:
 
 def _on_one_line(text: str) -> str:
     """Whatever a name holds, nobody writes a header through it."""
-    return " ".join(text.split())
+    return re.sub(r"[^\S\u00a0]+", " ", text).strip()  # French sets a no-break space before a colon
 
 
 def _wrapped(line: str) -> str:

@@ -20,6 +20,7 @@ from django.utils import timezone
 from alerts.models import Audience, Incident, Kind, Mail, Pace, Status, new_message_id, settled
 from alerts.trouble import Severity
 from microsoft import reasons
+from tenants import measuring
 from tenants.models import Account
 
 log = logging.getLogger(__name__)
@@ -143,8 +144,11 @@ def tidy(now: datetime) -> None:
     ended.exclude(claim="").update(**settled(status=Status.SENT, last_error="sender_died"))
     ended.update(**settled(status=Status.DROPPED))
     old = due.filter(created_at__lt=now - GIVE_UP)
-    if given_up := old.update(**settled(status=Status.FAILED, last_error="given_up")):
-        log.error("mails given up after two days", extra={"mails": given_up})
+    for audience in Audience:
+        given_up = old.filter(audience=audience).update(**settled(status=Status.FAILED, last_error="given_up"))
+        if given_up:
+            log.error("mails given up after two days", extra={"mails": given_up, "audience": audience.value})
+            measuring.count("mails", given_up, audience=audience, outcome="failed")
 
 
 def wanted(mail: Mail) -> bool:

@@ -98,7 +98,7 @@ def env_address(name: str, default: str = "") -> str:
             raise ValueError(text)
         return text
 
-    return env_parsed(name, default, parse, allowed="one mail address such as support@example.com")
+    return env_parsed(name, "", parse, allowed="one mail address such as support@example.com") or default
 
 
 def env_date(name: str) -> date | None:

@@ -25,6 +25,8 @@ OURS = (
     *("MICROSOFT_AUTHORITY_URL", "MICROSOFT_GRAPH_URL", "MICROSOFT_CA_BUNDLE", "API_RATE_PER_MINUTE", "LOG_LEVEL"),
     "ALLOW_SIMULATED_MICROSOFT",
     "WEBHOOK_PRIVATE_HOSTS",
+    *("EMAIL_URL", "EMAIL_FROM", "SUPPORT_EMAIL", "MICROSOFT_CLIENT_SECRET_EXPIRES", "ALERT_SETTLE_SECONDS"),
+    "ALERT_PAUSE_SECONDS",
 )
 
 Read = Callable[..., tuple[dict[str, Any], list[str]]]
@@ -112,6 +114,13 @@ BAD = [
     ("WEBHOOK_PRIVATE_HOSTS", "10.0.0.0/8", "host names"),
     ("WEBHOOK_PRIVATE_HOSTS", "backend:0", "host names"),
     ("WEBHOOK_PRIVATE_HOSTS", "backend:65536", "host names"),
+    ("EMAIL_URL", "smtp://me:hunter2@mail.example:port", "smtp://user:password@host:587"),
+    ("EMAIL_URL", "hunter2", "smtp://"),
+    ("EMAIL_FROM", "Cadence <exchange@example.com>", "one mail address"),
+    ("SUPPORT_EMAIL", "support", "one mail address"),
+    ("MICROSOFT_CLIENT_SECRET_EXPIRES", "31.3.2027", "2027-03-31"),
+    ("ALERT_SETTLE_SECONDS", "3601", "whole number"),
+    ("ALERT_PAUSE_SECONDS", "-1", "whole number"),
     ("LOG_LEVEL", "verbose", "one of"),
 ]
 
@@ -128,6 +137,16 @@ def test_a_bad_value_is_named_with_what_is_allowed_and_never_shows_a_secret(
     assert KEY not in problem
     if "hunter2" not in value and variable != "DATABASE_URL":
         assert value in problem
+
+
+def test_without_a_server_no_mail_leaves_and_with_one_its_password_is_kept_apart(read: Read) -> None:
+    found, _ = read(PUBLIC_URL="http://[::1]:8000")
+    assert (found["SENDS_MAILS"], found["EMAIL_FROM"]) == (False, "cadence-exchange@::1")
+    found, problems = read(EMAIL_URL="smtp://me:hunter2@mail.example")
+    assert problems == []
+    assert (found["SENDS_MAILS"], found["EMAIL_USE_TLS"], found["EMAIL_USE_SSL"]) == (True, True, False)
+    assert (found["EMAIL_HOST"], found["EMAIL_PORT"], found["EMAIL_TIMEOUT"]) == ("mail.example", 587, 10)
+    assert (found["EMAIL_HOST_USER"], found["EMAIL_HOST_PASSWORD"]) == ("me", "hunter2")
 
 
 def test_private_hosts_of_webhooks_are_names_with_or_without_a_port(read: Read) -> None:

@@ -16,6 +16,7 @@ from django.forms.models import model_to_dict
 from django.test import Client
 from django.utils import timezone
 
+from alerts.models import Incident, Mail
 from sandbox.browser import sign_in
 from tenants.models import Account, ApiKey, AuditEntry, Connection, ConsentAttempt, HealthCheck
 from tests.factories import make_account, make_api_key
@@ -84,6 +85,8 @@ MODELS = {
     "tenants/connection": "200 403 200 403 200 302",
     "tenants/auditentry": "200 403 200 403 200 302",
     "tenants/healthcheck": "200 403 200 403 200 302",
+    "alerts/incident": "200 403 200 403 200 302",
+    "alerts/mail": "200 403 200 403 200 302",
     "webhooks/endpoint": "200 200 200 403 200 302",
     "webhooks/delivery": "200 403 200 403 200 302",
     "auth/group": "200 200 200 200 200 302",
@@ -145,6 +148,7 @@ def cast(contoso: Account, consent: Callable[..., Any]) -> Cast:
     other_browser = Client()
     assert consent(fabrikam, "cadence-service@fabrikam.example", browser=other_browser).status_code == 200
     Group.objects.create(name="clerks")
+    Incident.objects.create(subject="connection", connection=contoso.connection, began_at=timezone.now())
     note_test(Endpoint.objects.create(url="https://hooks.example/", secret=new_secret(), all_accounts=True))
     root, staff = User.objects.create_superuser("root"), User.objects.create_user("clerk", is_staff=True)
     root_browser, staff_browser, own_browser = Client(), Client(), Client()
@@ -184,7 +188,7 @@ def knock(cast: Cast, method: str, route: str, who: Who) -> Any:
 
 def everything_kept() -> dict[str, Any]:
     """The rows that a stranger may not change."""
-    kept = (Account, ApiKey, Connection, HealthCheck, Endpoint, Delivery, User, Group)
+    kept = (Account, ApiKey, Connection, HealthCheck, Endpoint, Delivery, Incident, Mail, User, Group)
     return {
         model.__name__: [model_to_dict(row, exclude=["last_login"]) for row in model.objects.order_by("pk")]
         for model in kept
