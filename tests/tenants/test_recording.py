@@ -150,11 +150,11 @@ CHECKS = st.lists(
         st.sampled_from(Outcome),
         st.none() | st.integers(0, 9),
     ),
-    max_size=12,
+    max_size=8,
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[Suppress.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[Suppress.function_scoped_fixture])
 @given(CHECKS)
 def test_sums_agree_with_the_single_checks_whatever_comes(checks: list[Any]) -> None:
     for model in (HealthCheck, ConnectionChecks, AllChecks):
