@@ -1,7 +1,8 @@
-"""Pure: how every connection must stand at a moment of the story, worked out from the story alone."""
+"""Pure: how every connection must stand, and who must have been told what, worked out from the story alone."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,7 +11,11 @@ from tests.year.story import LASTING, Misfortune, Story, Trouble
 
 # An idle connection is refreshed within a day and probed within 1.1 of one; then two bad checks in a row are needed.
 SETTLED = timedelta(hours=30)
-_DOWN = {Trouble.LICENCE_LOST: "MailboxNotEnabledForRESTAPI", Trouble.NETWORK_DOWN: "microsoft_unavailable"}
+_DOWN = {
+    Trouble.LICENCE_LOST: "MailboxNotEnabledForRESTAPI",
+    Trouble.NETWORK_DOWN: "microsoft_unavailable",
+    Trouble.THROTTLED: "TooManyRequests",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,30 @@ def standing(story: Story, tenant: str, at: datetime) -> Standing | None:
     if code := LASTING.get(began[-1].trouble):
         return Standing("needs_consent", None, code)
     return Standing("enabled", "down", _DOWN[began[-1].trouble])
+
+
+def code_of(own: Misfortune) -> str:
+    """The reason that its incident must name."""
+    return LASTING.get(own.trouble) or _DOWN[own.trouble]
+
+
+def events(story: Story, tenant: str) -> Counter[str]:
+    """The webhooks that the tenant's story must have led to, by type."""
+    told = Counter({"connection.enabled": 1})
+    for own in story.of(tenant):
+        if own.trouble in LASTING:
+            told["connection.needs_consent"] += 1
+            told["connection.enabled"] += own.reconnected is not None
+        else:
+            told.update(["connection.degraded", "connection.down", "connection.recovered"])
+    return told
+
+
+def letters(story: Story, tenant: str) -> int:
+    """How many mails the contact must have got: one a consent, one an alert, one an all-clear."""
+    own = story.of(tenant)
+    consents = 1 + sum(trouble.reconnected is not None for trouble in own)
+    return consents + len(own) + sum(trouble.over is not None for trouble in own)
 
 
 def troubled(story: Story, tenant: str, at: datetime) -> bool:

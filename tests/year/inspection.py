@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.core.mail import EmailMessage
 
+from alerts.models import Audience, Incident, Kind, Mail, Status
 from tenants.health import Health, health_now
 from tenants.models import Connection, HealthCheck
-from tests.year.expectation import Standing, standing, troubled
-from tests.year.simulation import Simulation, reader
-from tests.year.story import LASTING
+from tests.webhooks.receiver import Receiver
+from tests.year.expectation import SETTLED, Standing, code_of, events, letters, standing, troubled
+from tests.year.simulation import GRAIN, Simulation, reader
+from tests.year.story import LASTING, Misfortune, Outage
 
 OLDEST_TOKEN = timedelta(days=2)
 
@@ -19,8 +23,8 @@ OLDEST_TOKEN = timedelta(days=2)
 class Inspection:
     """`wrong` is empty when all is well."""
 
-    def __init__(self, simulation: Simulation) -> None:
-        self.simulation = simulation
+    def __init__(self, simulation: Simulation, outbox: Sequence[EmailMessage], receiver: Receiver) -> None:
+        self.simulation, self.outbox, self.receiver = simulation, outbox, receiver
         self.story = simulation.story
         self.wrong: list[str] = []
         self.compared = 0
@@ -38,13 +42,56 @@ class Inspection:
                 self._check(age <= OLDEST_TOKEN, f"{at:%d %b} {tenant}: a token of {age}")
 
     def at_the_end(self) -> None:
-        self._nobody_was_lost_by_our_fault()
         self._check(self.compared > 0, "nothing was compared")
+        self._nobody_was_lost_by_our_fault()
+        for tenant, account in self.simulation.accounts.items():
+            found = list(Incident.objects.filter(connection__account=account).order_by("opened_at"))
+            self._incidents(tenant, found, self.story.of(tenant))
+            heard = Counter(event["type"] for event in self._events() if event["account"] == tenant)
+            self._check(heard == events(self.story, tenant), f"{tenant}: webhooks {dict(heard)}")
+            got = sum(account.contact_email in letter.to for letter in self.outbox)
+            wanted = letters(self.story, tenant)
+            self._check(got == wanted, f"{tenant}: {got} mails to the contact, not {wanted}")
+        everybodys = list(Incident.objects.filter(connection=None).order_by("opened_at"))
+        self._incidents("everybody", everybodys, self.story.outages)
+        ids = [event["id"] for event in self._events()]
+        self._check(len(ids) == len(set(ids)), "a webhook came twice")
+        for outage, calls in self.simulation.calls_in_outages.items():
+            bound = most_calls(outage)
+            self._check(calls <= bound, f"{calls} calls during an outage of {outage.service}, more than {bound}")
 
     def _nobody_was_lost_by_our_fault(self) -> None:
         ended = {own.tenant for own in self.story.misfortunes if own.trouble in LASTING and own.over is None}
         lost = set(Connection.objects.exclude(state="enabled").values_list("account__slug", flat=True))
         self._check(lost == ended, f"lost without a reason: {lost - ended}; still connected: {ended - lost}")
+
+    def _incidents(self, whose: str, found: list[Incident], troubles: Sequence[Misfortune | Outage]) -> None:
+        """One for each trouble, from soon after its beginning to soon after its end, with a mail to each about both."""
+        self._check(
+            len(found) == len(troubles),
+            f"{whose}: incidents {[(row.code, row.opened_at) for row in found]}, troubles {list(troubles)}",
+        )
+        for incident, trouble in zip(found, troubles, strict=False):
+            ends = trouble.ends if isinstance(trouble, Outage) else trouble.over
+            soon = trouble.begins <= incident.opened_at <= trouble.begins + SETTLED
+            self._check(soon, f"{whose}: opened {incident.opened_at} for {trouble}")
+            if ends is None or incident.closed_at is None:
+                self._check(ends == incident.closed_at, f"{whose}: closed {incident.closed_at} for {trouble}")
+            else:
+                self._check(ends <= incident.closed_at <= ends + SETTLED, f"{whose}: closed {incident.closed_at}")
+            if isinstance(trouble, Misfortune):
+                self._check(incident.code == code_of(trouble), f"{whose}: {incident.code} for {trouble}")
+            self._mails(whose, incident)
+
+    def _mails(self, whose: str, incident: Incident) -> None:
+        audiences = [Audience.SUPPORT] + ([Audience.CONTACT] if incident.connection_id else [])
+        kinds = [Kind.ALERT] + ([Kind.ALL_CLEAR] if incident.closed_at else [])
+        wanted = Counter((str(kind), str(audience), str(Status.SENT)) for kind in kinds for audience in audiences)
+        sent = Counter(Mail.objects.filter(incident=incident).values_list("kind", "audience", "status"))
+        self._check(sent == wanted, f"{whose}: mails {dict(sent)} about {incident}")
+
+    def _events(self) -> list[dict[str, str]]:
+        return [received.event for received in self.receiver.received]
 
     def _check(self, well: bool, otherwise: str) -> None:
         if not well:
@@ -66,15 +113,26 @@ class Inspection:
             "getSchedule calls": counters["asked:getSchedule"],
             "probes stored": HealthCheck.objects.count(),
             "reads": dict(simulation.reads),
-            "calls during outages": [
-                f"{outage.service} {calls}" for outage, calls in simulation.calls_in_outages.items()
-            ],
+            "calls during outages": ", ".join(
+                f"{outage.service} {calls} (at most {most_calls(outage)})"
+                for outage, calls in simulation.calls_in_outages.items()
+            ),
+            "incidents": dict(Counter(Incident.objects.values_list("severity", flat=True))),
+            "mails sent": dict(Counter(Mail.objects.filter(status=Status.SENT).values_list("kind", flat=True))),
+            "letters, digests as one": len(self.outbox),
+            "webhooks received": dict(Counter(event["type"] for event in self._events())),
             "tasks run": simulation.beat.runs,
             "runs left out, nothing due": simulation.beat.left_out,
             "seconds": {what: round(spent, 1) for what, spent in simulation.seconds.items()},
             "not as the story says": len(self.wrong),
         }
         return "\n" + "\n".join(f"  {name:<32}{value}" for name, value in lines.items())
+
+
+def most_calls(outage: Outage) -> int:
+    """What an outage may cost: the calls under way when it began, and then a trial or two for each look at it."""
+    looks = (outage.ends - outage.begins) / GRAIN
+    return settings.SWEEP_WIDTH + int(2 * looks)
 
 
 def _found(connection: Connection, at: datetime, wanted: Standing) -> Standing:

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
+from alerts.models import Mail, Status
 from freebusy import lookup
 from freebusy.core.intervals import Interval, to_instant
 from freebusy.problems import MicrosoftUnavailable, NotConnected
@@ -24,6 +25,7 @@ from tenants.models import Account, Connection, TokenRecord
 from tests.factories import make_account
 from tests.year.beat import Beat
 from tests.year.story import BEGIN, Misfortune, Outage, Service, Story, Trouble
+from webhooks.models import Delivery
 
 GRAIN = timedelta(minutes=10)  # the longest that TICK_SECONDS allows
 PEOPLE = 3
@@ -188,6 +190,10 @@ def nothing_due(task: str, now: datetime) -> bool:
         return not due.filter(Q(lease_until=None) | Q(lease_until__lt=now)).exists()
     if task.endswith("probe_due_connections"):
         return not Connection.objects.filter(probe_due_at__lte=now, state="enabled").exists()
+    if task.endswith("send_due_webhooks"):
+        return not Delivery.objects.filter(next_try_at__lte=now).exists()
+    if task.endswith("send_mails"):
+        return not Mail.objects.filter(status=Status.WAITING, next_try_at__lte=now).exists()
     return False
 
 

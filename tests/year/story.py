@@ -133,7 +133,7 @@ def write_story(*, days: int, hourly: int, daily: int, seed: int) -> Story:
 
 
 def _outages(days: int, die: random.Random) -> tuple[Outage, ...]:
-    """One of each kind, and of Microsoft's two a further one every seven weeks; in working hours, never two at once."""
+    """One of each kind, of Microsoft's two a further one every seven weeks; in working hours, never two at once."""
     services = [Service.SECRET] + [Service.ENTRA, Service.GRAPH] * max(1, days // 50)
     weekdays = [
         day for day in range(2, days - QUIET_BEFORE_THE_END.days) if (BEGIN + timedelta(days=day)).weekday() < 5

@@ -7,21 +7,27 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
 import pytest
 import time_machine
+from django.core.mail import EmailMessage
 
 from microsoft import graph_calls
 from sandbox import Sandbox
+from tests.webhooks.receiver import Receiver, receiving
 from tests.year.inspection import Inspection
 from tests.year.simulation import Simulation
 from tests.year.story import BEGIN, write_story
+from webhooks.models import Endpoint
+from webhooks.signing import new_secret
 
 DAYS = int(os.environ.get("SIMULATED_DAYS", "21"))
 WHOLE = DAYS >= 200
+SEED = int(os.environ.get("STORY_SEED", "1"))
 
 
 @pytest.fixture
@@ -30,8 +36,18 @@ def cadence(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.IN_USE_SECONDS = 5400
     settings.PROBE_INTERVAL_SECONDS = 3600
     settings.PROBE_IDLE_INTERVAL_SECONDS = 86_400
+    settings.SENDS_MAILS = True
+    settings.SUPPORT_EMAIL = "support@eventcadence.example"
     # The pause between two attempts of one call is real time, which no frozen clock shortens.
     monkeypatch.setattr(graph_calls, "_BACK_OFF_SECONDS", 0.001)
+
+
+@pytest.fixture
+def receiver(settings: Any) -> Iterator[Receiver]:
+    """The Cadence backend, which hears of everything."""
+    settings.WEBHOOK_PRIVATE_HOSTS = frozenset({"127.0.0.1"})
+    with receiving() as here:
+        yield here
 
 
 @pytest.fixture
@@ -45,27 +61,32 @@ def travel() -> Iterator[Callable[[datetime], None]]:
 def test_every_connection_stands_as_the_story_says_and_none_was_lost_by_our_fault(
     cadence: None,
     microsoft: Sandbox,
+    receiver: Receiver,
     travel: Callable[[datetime], None],
     consent: Callable[..., Any],
+    mailoutbox: list[EmailMessage],
     capsys: pytest.CaptureFixture[str],
-    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    logging.disable(logging.ERROR)  # a year of lines that nobody reads
+    def say(text: str) -> None:
+        with capsys.disabled():
+            sys.stdout.write(f"{text}\n")
+            sys.stdout.flush()
+
     microsoft.clock.hold(still=True)
-    # 90 minutes, the longest that Microsoft gives; fewer refreshes, the same engine.
-    microsoft.options.token_lifetime = 5400
-    story = write_story(
-        days=DAYS, hourly=20 if WHOLE else 6, daily=200 if WHOLE else 40, seed=int(os.environ.get("STORY_SEED", "1"))
-    )
+    microsoft.options.token_lifetime = 5400  # 90 minutes, the longest that Microsoft gives: the fewest refreshes
+    Endpoint.objects.create(url=receiver.url, secret=new_secret(), all_accounts=True)
+    story = write_story(days=DAYS, hourly=20 if WHOLE else 6, daily=200 if WHOLE else 40, seed=SEED)
     simulation = Simulation(story, microsoft, travel, consent)
-    inspection = Inspection(simulation)
+    inspection = Inspection(simulation, mailoutbox, receiver)
+    logging.disable(logging.ERROR)  # a year of lines that nobody reads
     try:
         simulation.begin()
         for midnight in simulation.days():
             inspection.every_day(midnight)
+            if WHOLE and midnight.day == 1:
+                say(f"  {midnight:%d %B}: {inspection.compared} standings compared, {len(inspection.wrong)} wrong")
     finally:
         logging.disable(logging.NOTSET)
-        with capsys.disabled():
-            print(inspection.summary())
+        say(inspection.summary())
     inspection.at_the_end()
     assert inspection.wrong == []
