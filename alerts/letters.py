@@ -18,7 +18,8 @@ from django.utils import timezone, translation
 from alerts.models import Audience, Incident, Kind, Mail
 from alerts.trouble import Severity
 from microsoft.reasons import Reason, reason
-from tenants.models import Account
+from tenants.models import Account, Connection
+from tenants.simulation import installation_is_simulated, is_simulated
 
 WIDTH = 76
 MOST_LISTED = 1000
@@ -57,6 +58,7 @@ def to_contact(mail: Mail) -> Letter:
         "why": reason(code) if code else None,
         "facts": {name: _moment(value) for name, value in mail.facts.items()},
         "support": settings.SUPPORT_EMAIL,
+        "simulated": is_simulated(Connection.objects.filter(account=account).first()),
     }
     with translation.override(account.language), timezone.override(ZoneInfo(account.time_zone)):
         text = render_to_string(f"alerts/{mail.kind}.txt", context)
@@ -75,6 +77,7 @@ def to_support(mails: list[Mail]) -> Letter:
         "counts": _counts(notes),
         "most": MOST_LISTED,
         "host": settings.PUBLIC_HOST,
+        "simulated": installation_is_simulated(),
     }
     with translation.override("en"), timezone.override(UTC):
         text = render_to_string(f"alerts/support/{'digest' if len(notes) > 1 else 'single'}.txt", context)

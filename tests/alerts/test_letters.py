@@ -122,6 +122,13 @@ def test_support_is_told_neither_the_consent_link_nor_who_the_contact_is() -> No
     assert account.consent_key not in found.body and account.contact_email not in found.body
 
 
+def test_a_simulated_microsoft_is_named_in_every_mail(settings: Any) -> None:
+    settings.MICROSOFT_AUTHORITY_URL = "https://localhost:8443"
+    assert "Simuliertes Microsoft 365." in letter(Kind.ALERT, Audience.CONTACT, language="de").body
+    support = letters.letter_of([Mail.objects.get(audience=Audience.SUPPORT)])
+    assert "where Microsoft 365 is simulated" in support.body
+
+
 def test_writing_a_letter_leaves_language_and_zone_as_they_were() -> None:
     before = translation.get_language(), timezone.get_current_timezone_name()
     letter(Kind.ALERT, Audience.CONTACT, language="fr")

@@ -33,8 +33,12 @@ OLD_TENANT = "11111111-1111-4111-8111-111111111111"
 NEW_TENANT = "22222222-2222-4222-8222-222222222222"
 OTHER_TENANT = "33333333-3333-4333-8333-333333333333"
 FORM = {
-    "name": "Contoso", "time_zone": "Europe/Berlin", "cloud": "global", "policy": "technical",
-    "contact_email": "", "language": "en",
+    "name": "Contoso",
+    "time_zone": "Europe/Berlin",
+    "cloud": "global",
+    "policy": "technical",
+    "contact_email": "",
+    "language": "en",
 }
 
 

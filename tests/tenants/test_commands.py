@@ -58,6 +58,12 @@ def test_create_account_keeps_what_it_was_given() -> None:
     assert AuditEntry.objects.get().action == "account_created"
 
 
+@pytest.mark.parametrize(("arguments", "language"), [([], "en"), (["--language", "fr"], "fr")])
+def test_create_account_keeps_the_language_of_its_mails(arguments: list[str], language: str) -> None:
+    create("contoso", *arguments)
+    assert Account.objects.get().language == language
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
