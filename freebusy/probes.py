@@ -181,13 +181,15 @@ def _postpone(targets: Iterable[Target]) -> None:
 
 
 def _remember(findings: Iterable[Finding], now: datetime) -> None:
-    looked: list[int] = []
+    doubted: list[int] = []
     believed: list[tuple[int, int]] = []
     for finding in findings:
-        looked += [seen.memory.key for seen in finding.looks]
-        if finding.believed:
-            believed += [(seen.memory.key, seen.entries) for seen in finding.looks if seen.entries is not None]
-    mailboxes.note_looks(looked, believed, now)
+        for seen in finding.looks:
+            if finding.believed and seen.entries is not None:
+                believed.append((seen.memory.key, seen.entries))
+            else:
+                doubted.append(seen.memory.key)
+    mailboxes.note_looks(doubted, believed, now)
 
 
 def _tell(target: Target, finding: Finding) -> None:

@@ -131,7 +131,7 @@ class Connection(models.Model):
     last_check_latency_ms = models.PositiveIntegerField(null=True)
     last_check_code = models.CharField(max_length=64, blank=True)
     probe_due_at = models.DateTimeField(default=timezone.now, db_index=True)
-    last_used_at = models.DateTimeField(null=True, help_text="Last read through the API, to the hour")
+    last_used_at = models.DateTimeField(null=True, help_text="Last read through the API, to ten minutes")
     # The database fills it in for code of the version before.
     simulated = models.BooleanField(default=False, db_default=False, help_text="Made with a simulated Microsoft 365")
 

@@ -56,7 +56,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="connection",
             name="last_used_at",
-            field=models.DateTimeField(help_text="Last read through the API, to the hour", null=True),
+            field=models.DateTimeField(help_text="Last read through the API, to ten minutes", null=True),
         ),
         migrations.AddField(
             model_name="tokenrecord",
