@@ -281,9 +281,11 @@ def test_a_slow_drip_ends_with_the_time_for_an_answer(
 
     def drip(line: socket.socket) -> None:
         line.recv(65_536)
-        while True:
-            line.sendall(b"H")
+        line.sendall(b"HTTP/1.1 200 OK\r\nX-Drip: ")
+        for _ in range(40):
+            line.sendall(b"a")
             time.sleep(0.05)
+        line.sendall(b"\r\n\r\n")  # a good answer, but too late
 
     settings.WEBHOOK_PRIVATE_HOSTS = frozenset({"127.0.0.1"})
     with answering(drip) as url:
