@@ -376,6 +376,17 @@ def test_what_a_killed_worker_had_claimed_comes_back_by_its_lease(contoso: Accou
         assert refresh_due() == Tally(refreshed=1)
 
 
+@pytest.mark.parametrize("answer", [refreshing._Answer(error=refreshing.Unavailable()), refreshing._Answer()])
+def test_who_lost_a_row_to_another_by_time_leaves_its_lease_alone(contoso: Account, answer: Any) -> None:
+    all_due()
+    (mine,) = refreshing._claim(TokenRecord.objects.all(), 500)
+    with time_machine.travel(timezone.now() + timedelta(seconds=refreshing.LEASE_SECONDS + 1), tick=False):
+        (theirs,) = refreshing._claim(TokenRecord.objects.all(), 500)
+        refreshing._Run().write([(mine, answer)])
+    row = TokenRecord.objects.get()
+    assert (row.lease_holder, row.failures) == (theirs.holder, 0)
+
+
 def test_a_claim_whose_lease_may_end_before_the_answer_is_not_begun(contoso: Account, microsoft: Sandbox) -> None:
     all_due()
     (row,) = refreshing._claim(TokenRecord.objects.all(), 500)
