@@ -282,6 +282,8 @@ class _Run:
                 lost.append((row, answer.error))
         with transaction.atomic():
             stored = update_each(TokenRecord, renewed)
+            # In the order of the connections' keys, as checks are recorded: no two wait for each other in a circle.
+            lost.sort(key=lambda each: each[0].connection_id)
             marked = sum(_mark_lost(row, error) for row, error in lost)
             noted = update_each(TokenRecord, failed)
             update_each(TokenRecord, put_off)
