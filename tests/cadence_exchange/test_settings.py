@@ -68,6 +68,7 @@ def test_without_any_variable_everything_has_its_default(read: Read) -> None:
         "MICROSOFT_CA_BUNDLE": "",
         "API_RATE_PER_MINUTE": 1200,
         "API_RATE_BURST": 300,
+        "METRICS_TOKEN": "",
         "SECURE_SSL_REDIRECT": False,
         "CELERY_BROKER_URL": "embedded://",
         "WEBHOOK_PRIVATE_HOSTS": frozenset(),
@@ -121,6 +122,8 @@ BAD = [
     ("MICROSOFT_CLIENT_SECRET_EXPIRES", "31.3.2027", "2027-03-31"),
     ("ALERT_SETTLE_SECONDS", "3601", "whole number"),
     ("ALERT_PAUSE_SECONDS", "-1", "whole number"),
+    ("METRICS_TOKEN", "hunter2", "at least 16"),
+    ("METRICS_TOKEN", "hunter2 and some more words", "without blanks"),
     ("LOG_LEVEL", "verbose", "one of"),
 ]
 
