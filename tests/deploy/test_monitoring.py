@@ -1,4 +1,4 @@
-"""The alert rules and the dashboard ask for metrics and labels that exist, and each alert has its entry in the runbook."""
+"""Alert rules and dashboard ask for metrics and labels that exist; each alert has its entry in the runbook."""
 
 from __future__ import annotations
 

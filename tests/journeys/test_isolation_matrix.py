@@ -190,7 +190,10 @@ def everything_kept() -> dict[str, Any]:
     """The rows that a stranger may not change; the entitled one's own reads are noted on the connection."""
     kept = (Account, ApiKey, Connection, HealthCheck, Endpoint, Delivery, Incident, Mail, User, Group)
     return {
-        model.__name__: [model_to_dict(row, exclude=["last_login", "last_used_at", "probe_due_at"]) for row in model.objects.order_by("pk")]
+        model.__name__: [
+            model_to_dict(row, exclude=["last_login", "last_used_at", "probe_due_at"])
+            for row in model.objects.order_by("pk")
+        ]
         for model in kept
     }
 
