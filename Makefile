@@ -8,7 +8,7 @@ SHELL := /bin/bash
 PYTEST := -q -n auto --dist loadgroup
 PUBLIC := https://exchangeintegration.eventcadence.com
 
-.PHONY: help demo demo-reset test check format screenshots lock clean docs translations bench-sweep
+.PHONY: help demo demo-reset test check format screenshots lock clean docs translations bench-sweep simulate-year kill-worker
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -76,6 +76,12 @@ lock: $(READY) ## Compile requirements*.txt anew from requirements*.in
 bench-sweep: $(READY) ## Refreshes and probes of 10,000 connections, on SQLite and on PostgreSQL (figures: var/bench-sweep.json)
 	@mkdir -p var
 	$(BIN)/python -m benchmarks.sweep --json var/bench-sweep.json
+
+simulate-year: $(READY) ## A year of 220 customers, outages and repairs, with the real engine (STORY_SEED=2 for another one)
+	SIMULATED_DAYS=365 $(BIN)/pytest -q tests/year
+
+kill-worker: $(READY) ## Kill -9 of a worker at 50 random moments (KILLS=50), each refresh token good for one use
+	KILLS=$(or $(KILLS),50) $(BIN)/pytest -q tests/processes/test_killed_worker.py
 
 clean: ## Remove what was installed and made
 	rm -rf .venv var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

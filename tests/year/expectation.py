@@ -47,7 +47,10 @@ def code_of(own: Misfortune) -> str:
 
 
 def events(story: Story, tenant: str) -> Counter[str]:
-    """The webhooks that the tenant's story must have led to, by type."""
+    """The webhooks that the tenant's story must have led to, by type; `connection.recovered` only at least.
+
+    A consent also ends what a probe found when the connection was lost, so it may bring one more.
+    """
     told = Counter({"connection.enabled": 1})
     for own in story.of(tenant):
         if own.trouble in LASTING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.core.mail import EmailMessage
@@ -47,8 +48,13 @@ class Inspection:
         for tenant, account in self.simulation.accounts.items():
             found = list(Incident.objects.filter(connection__account=account).order_by("opened_at"))
             self._incidents(tenant, found, self.story.of(tenant))
-            heard = Counter(event["type"] for event in self._events() if event["account"] == tenant)
-            self._check(heard == events(self.story, tenant), f"{tenant}: webhooks {dict(heard)}")
+            of_tenant = [event for event in self._events() if event["account"] == tenant]
+            heard = Counter(event["type"] for event in of_tenant)
+            told = events(self.story, tenant)
+            more = heard.pop("connection.recovered", 0) - told.pop("connection.recovered", 0)
+            consents = heard["connection.enabled"] - 1
+            lines = [(event["at"][:16], event["type"], event["data"]["reason"]) for event in of_tenant]
+            self._check(heard == told and 0 <= more <= consents, f"{tenant}: webhooks {lines}, not {dict(told)}")
             got = sum(account.contact_email in letter.to for letter in self.outbox)
             wanted = letters(self.story, tenant)
             self._check(got == wanted, f"{tenant}: {got} mails to the contact, not {wanted}")
@@ -90,7 +96,7 @@ class Inspection:
         sent = Counter(Mail.objects.filter(incident=incident).values_list("kind", "audience", "status"))
         self._check(sent == wanted, f"{whose}: mails {dict(sent)} about {incident}")
 
-    def _events(self) -> list[dict[str, str]]:
+    def _events(self) -> list[dict[str, Any]]:
         return [received.event for received in self.receiver.received]
 
     def _check(self, well: bool, otherwise: str) -> None:
@@ -106,7 +112,7 @@ class Inspection:
             "simulated days": story.days,
             "tenants in use hourly, daily": f"{len(story.hourly)}, {len(story.daily)}",
             "troubles of single tenants": dict(Counter(str(own.trouble) for own in story.misfortunes)),
-            "outages": dict(Counter(str(outage.service) for outage in story.outages)),
+            "outages": ", ".join(f"{outage.service} {outage.begins:%d %b %H:%M}" for outage in story.outages),
             "standings compared": self.compared,
             "refreshes at Microsoft": counters["token_refresh"],
             "of one daily tenant, a day": f"{min(refreshes) / story.days:.2f} to {max(refreshes) / story.days:.2f}",
@@ -126,7 +132,7 @@ class Inspection:
             "seconds": {what: round(spent, 1) for what, spent in simulation.seconds.items()},
             "not as the story says": len(self.wrong),
         }
-        return "\n" + "\n".join(f"  {name:<32}{value}" for name, value in lines.items())
+        return "\n".join(["", *(f"  {name:<32}{value}" for name, value in lines.items()), *self.wrong[:50]])
 
 
 def most_calls(outage: Outage) -> int:
