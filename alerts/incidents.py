@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -11,15 +10,13 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Exists, F, Max, OuterRef, Q
 from django.utils import timezone
-from redis.exceptions import RedisError
 
 from alerts import outbox
 from alerts.models import Incident
 from alerts.trouble import DEGRADED_LASTS, Ending, Severity, Trouble, ending, trouble
-from tenants import breakers
+from tenants import breaker_store, breakers
 from tenants.breakers import OpenBreaker
 from tenants.changes import Change
-from tenants.coordination import coordinator
 from tenants.health import Health
 from tenants.lifecycle import State
 from tenants.models import Connection
@@ -46,8 +43,9 @@ def follow(connection_id: int, change: Change, **_: Any) -> None:
 def reconcile() -> None:
     """What no single change tells: outages for all, degraded for long; and whatever a lost change left behind."""
     now = timezone.now()
-    if _breakers_are_known():
-        follow_outages({f"service:{it.service}": it for it in breakers.standing() if not it.tenant}, now)
+    standing = {f"service:{it.service}": it for it in breakers.standing() if not it.tenant}
+    if not breaker_store.is_away():  # none is listed then, which must not pass for the end of an outage
+        follow_outages(standing, now)
     for pk in (*_not_told(), *_told_otherwise()):
         _follow_row(pk, now)
 
@@ -69,15 +67,6 @@ def _told_otherwise() -> list[int]:
     worse = Q(connection__state=State.NEEDS_CONSENT) & ~Q(severity=Severity.NEEDS_CONSENT)
     worse |= Q(connection__state=State.ENABLED, connection__health=Health.DOWN, severity=Severity.DEGRADED)
     return list(Incident.open().filter(over | worse).values_list("connection", flat=True))
-
-
-def _breakers_are_known() -> bool:
-    """While their store is away none is listed as open, which must not pass for the end of an outage."""
-    try:
-        coordinator().read("incidents")
-    except (RedisError, sqlite3.Error):
-        return False
-    return True
 
 
 def follow_outages(standing: Mapping[str, OpenBreaker], now: datetime) -> None:

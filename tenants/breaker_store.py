@@ -88,6 +88,11 @@ class _Memory:
         self._kept: dict[str, _Kept] = {}
         self._away_at: float | None = None
 
+    @property
+    def away(self) -> bool:
+        """Until the store answers again."""
+        return self._away_at is not None
+
     def recall(self, key: str) -> _Kept | None:
         """What was read just now; nothing, and at once, while the store is away."""
         now = time.monotonic()
@@ -113,6 +118,11 @@ class _Memory:
             log.warning("breakers are closed: their store is away", extra={"error": type(error).__name__})
         else:
             self._away_at = None
+
+
+def is_away() -> bool:
+    """Whether the store did not answer when it was asked last: what was read since says nothing."""
+    return _memory().away
 
 
 def _memory() -> _Memory:

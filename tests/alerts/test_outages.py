@@ -10,7 +10,6 @@ import pytest
 from django.utils import timezone
 from redis.exceptions import ConnectionError as RedisIsAway
 
-from alerts import incidents
 from alerts.models import Incident
 from alerts.trouble import Ending
 from microsoft.errors import Misconfigured, Unavailable
@@ -35,7 +34,7 @@ def fail(clock: Any, tenants: int = 3) -> None:
 
 
 def test_our_expired_secret_is_told_to_support_once_and_to_no_customer(
-    contoso: Account, microsoft: Sandbox, clock: Any, minutes: Minutes, mailoutbox: Any
+    contoso: Account, microsoft: Sandbox, minutes: Minutes, mailoutbox: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     microsoft.control.set({"registration": {"client_secret": "changed"}})
     for _ in range(6):
@@ -45,6 +44,7 @@ def test_our_expired_secret_is_told_to_support_once_and_to_no_customer(
 
     incident = Incident.objects.get()
     assert (incident.connection, incident.code, incident.severity) == (None, "AADSTS7000215", "everybody")
+    assert [record.message for record in caplog.records].count("incident opened") == 1
     assert [mail.to for mail in mailoutbox] == [[SUPPORT]]
     assert "fails for everybody (AADSTS7000215)" in mailoutbox[0].subject
     assert Connection.objects.get().state == "enabled"
@@ -114,8 +114,9 @@ def test_an_outage_is_not_over_because_the_store_of_breakers_is_away(
             raise RedisIsAway(name)
 
     with monkeypatch.context() as patch:
-        patch.setattr(incidents, "coordinator", Away)
         patch.setattr("tenants.breaker_store.coordinator", Away)
+        patch.setattr("tenants.breaker_store.REMEMBERED_SECONDS", 0.0)
+        assert breakers.standing() == []
         minutes(3)
         assert Incident.open().count() == 1
     minutes(1)

@@ -226,8 +226,25 @@ def test_a_mail_whose_sender_died_is_sent_by_another_after_five_minutes(
     assert not [mail for mail in mailoutbox if mail.to == [claimed.recipient]]
     minutes(3)
     assert len([mail for mail in mailoutbox if mail.to == [claimed.recipient]]) == 1
-    outbox.mark_sent([claimed])  # the dead one's word counts no more
     assert Mail.objects.get(pk=claimed.pk).attempts == 2
+
+
+def test_a_sender_that_was_given_up_has_no_word_in_what_another_is_sending(clock: Any) -> None:
+    lose(connected("contoso"))
+    slow = outbox.claim_contact(timezone.now())
+    clock.shift(outbox.LEASE)
+    second = outbox.claim_contact(timezone.now())
+    assert slow is not None and second is not None and slow.pk == second.pk
+    for says in (
+        outbox.mark_sent,
+        lambda mails: outbox.put_off(mails, "x"),
+        lambda mails: outbox.mark_failed(mails, "x"),
+    ):
+        says([slow])
+        row = Mail.objects.get(pk=slow.pk)
+        assert (row.status, row.claim, row.last_error) == (Status.WAITING, second.claim, "")
+    outbox.mark_sent([second])
+    assert Mail.objects.get(pk=slow.pk).status == Status.SENT
 
 
 def test_an_alert_whose_sender_died_counts_as_sent_when_its_incident_has_ended(
@@ -239,6 +256,40 @@ def test_an_alert_whose_sender_died_counts_as_sent_when_its_incident_has_ended(
     turn(row, Health.HEALTHY)
     minutes(10)
     assert [mail.subject for mail in mailoutbox] == ["Contoso: calendars can be read again"]
+
+
+def test_an_alert_whose_incident_ends_while_it_is_claimed_is_not_sent(clock: Any) -> None:
+    row = connected("contoso")
+    lose(row)
+    alert = outbox.claim_contact(timezone.now())
+    assert alert is not None
+    turn(row, Health.HEALTHY)
+    alert.refresh_from_db()
+    assert not outbox.wanted(alert)
+    assert Mail.objects.get(pk=alert.pk).status == Status.DROPPED
+
+
+@pytest.mark.parametrize(
+    ("became", "all_clear"),
+    [
+        (outbox.mark_sent, Status.SENT),
+        (lambda mails: outbox.mark_failed(mails, "recipient 550"), Status.DROPPED),
+        (lambda mails: outbox.put_off(mails, "recipient 451"), Status.DROPPED),
+    ],
+)
+def test_an_all_clear_waits_for_what_becomes_of_its_alert(
+    became: Callable[..., None], all_clear: str, clock: Any, minutes: Minutes, mailoutbox: Any
+) -> None:
+    row = connected("contoso")
+    lose(row)
+    alert = outbox.claim_contact(timezone.now())
+    turn(row, Health.HEALTHY)
+    minutes(2)
+    assert mailoutbox == []  # another worker is at the alert
+    became([alert])
+    minutes(10)
+    found = Mail.objects.get(kind=Kind.ALL_CLEAR, audience=Audience.CONTACT)
+    assert (found.status, len(mailoutbox)) == (all_clear, int(all_clear == Status.SENT))
 
 
 def test_old_mails_are_forgotten_but_not_those_of_an_open_incident(clock: Any, minutes: Minutes) -> None:
