@@ -18,7 +18,7 @@ from uuid import uuid4
 from django.conf import settings
 from django.db import connection as database
 from django.db import transaction
-from django.db.models import BinaryField, ExpressionWrapper, F, Q, QuerySet
+from django.db.models import BinaryField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from microsoft.entra import Entra, TokenSet
@@ -67,7 +67,7 @@ def refresh_due(stop: Callable[[], bool] = lambda: False) -> Tally:
 def refresh_all(slug: str | None = None) -> Tally:
     """Every enabled connection, or one account's, whatever its due time, back-off and breakers; others are skipped."""
     accounts = Account.objects.filter(slug=slug) if slug else Account.objects.all()
-    rows = _enabled().filter(connection__in=Connection.objects.filter(account__in=accounts).values("pk")).order_by("pk")
+    rows = (_enabled(account__slug=slug) if slug else _enabled()).order_by("pk")
     run = _Run(override=True)
     run.tally.skipped = accounts.count() - rows.count()
     pages = _Pages(rows)
@@ -118,9 +118,10 @@ class _Answer:
 _NOT_ASKED = _Answer()
 
 
-def _enabled() -> QuerySet[TokenRecord]:
+def _enabled(**account: str) -> QuerySet[TokenRecord]:
     # Not by a join: FOR UPDATE would lock the connections' rows too.
-    return TokenRecord.objects.filter(connection__in=Connection.objects.filter(state=State.ENABLED.value).values("pk"))
+    enabled = Connection.objects.filter(pk=OuterRef("connection"), state=State.ENABLED.value, **account)
+    return TokenRecord.objects.filter(Exists(enabled))
 
 
 def _free(rows: QuerySet[TokenRecord], now: datetime) -> QuerySet[TokenRecord]:
