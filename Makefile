@@ -38,7 +38,7 @@ demo-reset: $(DEMO_READY) ## Forget the demo's data
 	@$(BIN)/python -m demo --reset
 
 # What the database, the cache or the broker could change runs a second time on real PostgreSQL and Redis.
-ON_SERVICES := tests/tenants tests/freebusy tests/alerts tests/webhooks tests/journeys tests/processes --ignore=tests/freebusy/core
+ON_SERVICES := tests/tenants tests/freebusy tests/alerts tests/webhooks tests/console tests/journeys tests/processes --ignore=tests/freebusy/core
 
 test: $(READY) ## All tests: embedded, then on throwaway PostgreSQL and Redis
 	$(BIN)/pytest $(PYTEST)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-APPS = ("cadence_exchange", "microsoft", "tenants", "freebusy", "alerts", "webhooks")
+APPS = ("cadence_exchange", "microsoft", "tenants", "freebusy", "alerts", "webhooks", "console")
 LOCKS = ["requirements.txt", "requirements-dev.txt"]
 
 # Who turns a Secret into text, and why.

@@ -5,15 +5,9 @@ Tokens, consent attempts and the cache table are not registered at all.
 
 from __future__ import annotations
 
-from django.contrib import admin
-
 from tenants.admin.accounts import AccountAdmin
 from tenants.admin.api_keys import ApiKeyAdmin
 from tenants.admin.connections import ConnectionAdmin
 from tenants.admin.records import AuditEntryAdmin, HealthCheckAdmin
 
 __all__ = ["AccountAdmin", "ApiKeyAdmin", "AuditEntryAdmin", "ConnectionAdmin", "HealthCheckAdmin"]
-
-admin.site.site_header = "Cadence Admin"
-admin.site.site_title = "Cadence Admin"
-admin.site.index_title = "Customers, connections and keys"

@@ -1,0 +1,8 @@
+"""Routes of Cadence Admin's own pages, below /admin/ and in its namespace."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern
+
+# Each module lists its own, in the order of the pages.
+urlpatterns: list[URLPattern] = []
