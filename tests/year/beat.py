@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,7 +24,8 @@ class Beat:
     now: datetime
     grain: timedelta
     idle: Callable[[str, datetime], bool] = lambda task, now: False
-    runs: dict[str, int] = field(default_factory=dict)
+    runs: Counter[str] = field(default_factory=Counter)
+    seconds: Counter[str] = field(default_factory=Counter)  # of the machine's own time
     left_out: int = 0
 
     def __post_init__(self) -> None:
@@ -43,8 +46,10 @@ class Beat:
                 if self.idle(task, now):
                     self.left_out += 1
                 else:
-                    self.runs[task] = self.runs.get(task, 0) + 1
+                    began = time.perf_counter()
                     self._tasks[task]()
+                    self.seconds[task] += time.perf_counter() - began
+                    self.runs[task] += 1
 
 
 def _seconds(when: float | timedelta | schedule) -> timedelta:

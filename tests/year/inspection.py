@@ -127,7 +127,10 @@ class Inspection:
             "mails sent": dict(Counter(Mail.objects.filter(status=Status.SENT).values_list("kind", flat=True))),
             "letters, digests as one": len(self.outbox),
             "webhooks received": dict(Counter(event["type"] for event in self._events())),
-            "tasks run": simulation.beat.runs,
+            "tasks run (seconds)": ", ".join(
+                f"{task.rpartition('.')[2]} {runs} ({simulation.beat.seconds[task]:.1f})"
+                for task, runs in simulation.beat.runs.most_common()
+            ),
             "runs left out, nothing due": simulation.beat.left_out,
             "seconds": {what: round(spent, 1) for what, spent in simulation.seconds.items()},
             "not as the story says": len(self.wrong),
