@@ -26,6 +26,20 @@ class Actor(StrEnum):
     CADENCE = "cadence"
     MICROSOFT = "microsoft"
 
+    @property
+    def in_words(self) -> str:
+        """For people, in the middle of a sentence."""
+        return _ACTORS[self]
+
+
+_ACTORS = {
+    Actor.NOBODY: "nobody",
+    Actor.PERSON: "whoever signs in",
+    Actor.CUSTOMER_ADMIN: "an administrator of the customer",
+    Actor.CADENCE: "Event Cadence",
+    Actor.MICROSOFT: "Microsoft",
+}
+
 
 # Microsoft says the same for both: the licence is missing, or the mailbox is.
 NO_MAILBOX_CAUSE = (

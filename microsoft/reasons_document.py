@@ -25,13 +25,6 @@ _KINDS = {
     ),
     Kind.UNKNOWN: ("Not known, or nobody’s fault", "Neither is the customer blamed nor is it blindly retried."),
 }
-_ACTORS = {
-    Actor.NOBODY: "nobody",
-    Actor.PERSON: "whoever signs in",
-    Actor.CUSTOMER_ADMIN: "an administrator of the customer",
-    Actor.CADENCE: "Event Cadence",
-    Actor.MICROSOFT: "Microsoft",
-}
 BEGIN = "<!-- reasons: made by `make docs` -->"
 END = "<!-- end of reasons -->"
 _HEAD = """# Reasons
@@ -69,7 +62,7 @@ def _entry(rows: list[Reason]) -> str:
         f"\n### {row.title}\n\n"
         f"{', '.join(f'`{same.code}`' for same in rows)}\n\n"
         f"- Cause: {row.cause}\n"
-        f"- Who acts: {_ACTORS[row.actor]}\n"
+        f"- Who acts: {row.actor.in_words}\n"
         f"- What to do: {row.what_to_do}\n"
         f"- For support: {row.support}\n{retried}"
     )
@@ -97,7 +90,7 @@ def _line(rows: list[Reason]) -> str:
     row = rows[0]
     codes = " ".join(f"`{same.code}`" for same in rows)
     retried = " Tried once more before anybody is asked." if row.retry_once else ""
-    cells = (codes, f"**{row.title}.** {row.cause}{retried}", _ACTORS[row.actor], row.support)
+    cells = (codes, f"**{row.title}.** {row.cause}{retried}", row.actor.in_words, row.support)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
 

@@ -68,13 +68,42 @@ class Uptime:
     quarter: float | None
 
 
-def shown_health(now: datetime) -> Case:
-    """The health that may be shown, as an expression on connections; `tenants.standing` has it for one."""
+def shown_health(now: datetime, of: str = "") -> Case:
+    """The health that may be shown, as an expression on connections; `tenants.standing` has it for one.
+
+    `of`: how the connection is reached from other rows, such as "connection__" from accounts.
+    """
     steps = pace()
-    used = Q(last_used_at__gte=now - steps.in_use_for) | Q(connected_at__gte=now - steps.in_use_for)
-    fresh = Q(last_check_at__gte=now - steps.stale_after(in_use=False)) & ~used
-    fresh |= Q(last_check_at__gte=now - steps.stale_after(in_use=True))
-    return Case(When(fresh, then=F("health")), default=Value(Health.UNKNOWN.value), output_field=CharField())
+    in_use_since = now - steps.in_use_for
+    used = Q(**{f"{of}last_used_at__gte": in_use_since}) | Q(**{f"{of}connected_at__gte": in_use_since})
+    fresh = Q(**{f"{of}last_check_at__gte": now - steps.stale_after(in_use=False)}) & ~used
+    fresh |= Q(**{f"{of}last_check_at__gte": now - steps.stale_after(in_use=True)})
+    return Case(When(fresh, then=F(f"{of}health")), default=Value(Health.UNKNOWN.value), output_field=CharField())
+
+
+def why(of: str = "") -> Case:
+    """The code of what is wrong, "" when nothing is, as an expression beside `shown`: an old check explains nothing."""
+    return Case(
+        When(~Q(**{f"{of}reason_code": ""}), then=F(f"{of}reason_code")),
+        When(shown__in=[Health.DOWN.value, Health.DEGRADED.value], then=F(f"{of}last_check_code")),
+        default=Value(""),
+        output_field=CharField(),
+    )
+
+
+def since(of: str = "") -> Case:
+    """Since when it stands so, as an expression beside `shown`; null where nobody knows."""
+    return Case(
+        When(~Q(**{f"{of}state": State.ENABLED.value}), then=F(f"{of}state_changed_at")),
+        When(shown=Health.UNKNOWN.value, then=F(f"{of}last_check_at")),
+        default=F(f"{of}health_since"),
+    )
+
+
+def in_trouble(of: str = "") -> Q:
+    """Connections that need somebody, as a condition beside `shown`."""
+    working = Q(**{f"{of}state": State.ENABLED.value})
+    return Q(**{f"{of}state": State.NEEDS_CONSENT.value}) | working & ~Q(shown=Health.HEALTHY.value)
 
 
 def states(now: datetime) -> dict[tuple[State, Health], int]:
@@ -92,7 +121,7 @@ def failing(now: datetime, limit: int = FAILING_SHOWN) -> list[Failing]:
     """The connections that need somebody, the worst and among them the latest first."""
     rows = (
         Connection.objects.annotate(shown=shown_health(now))
-        .filter(Q(state=State.NEEDS_CONSENT.value) | Q(state=State.ENABLED.value) & ~Q(shown=Health.HEALTHY.value))
+        .filter(in_trouble())
         .annotate(
             worst=Case(
                 When(state=State.NEEDS_CONSENT.value, then=Value(0)),
@@ -100,16 +129,8 @@ def failing(now: datetime, limit: int = FAILING_SHOWN) -> list[Failing]:
                 When(shown=Health.DEGRADED.value, then=Value(2)),
                 default=Value(3),
             ),
-            since=Case(
-                When(state=State.NEEDS_CONSENT.value, then=F("state_changed_at")),
-                When(shown=Health.UNKNOWN.value, then=F("last_check_at")),
-                default=F("health_since"),
-            ),
-            code=Case(
-                When(~Q(reason_code=""), then=F("reason_code")),
-                When(shown__in=[Health.DOWN.value, Health.DEGRADED.value], then=F("last_check_code")),
-                default=Value(""),
-            ),
+            since=since(),
+            code=why(),
         )
         .order_by("worst", F("since").desc(nulls_last=True), "pk")
     )
