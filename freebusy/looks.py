@@ -87,8 +87,8 @@ class _Handed:
         return unseal(self._sealed)
 
 
-def look(target: Target) -> Finding:
-    """Asks Microsoft, once; failures are values."""
+def look(target: Target, patience: float = PATIENCE_SECONDS) -> Finding:
+    """Asks Microsoft, once, for at most `patience` seconds; failures are values."""
     if target.failure is not None:
         return without_token(target, target.failure)
     start = target.began.replace(second=0, microsecond=0)
@@ -97,7 +97,7 @@ def look(target: Target) -> Finding:
         start,
         start + WINDOW,
         token=_Handed(target.sealed),
-        deadline=Deadline.after(PATIENCE_SECONDS),
+        deadline=Deadline.after(patience),
         abandonable=False,  # the sweep leaves the whole thread behind
     )
     return _judge(target, report)

@@ -8,20 +8,31 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Callable
 
 from freebusy.looks import Finding, Target, look
 from freebusy.targets import witnesses
 from microsoft.errors import IntegrationError
+from microsoft.http import Deadline
 from tenants import breakers
+from tenants.vault import REFRESH_SECONDS
 
 REMEMBERED_SECONDS = 60.0
+LEAST_SECONDS = 3.0  # what a witness needs to be worth asking
 
 
 class Outages:
-    """What one run of probes learns of Microsoft's services. `override`: ask although a breaker is open."""
+    """What one run of probes learns of Microsoft's services. `look` asks for one of them.
 
-    def __init__(self, *, override: bool) -> None:
+    `override`: ask although a breaker is open. `deadline`: when whoever waits for the run stops waiting.
+    """
+
+    def __init__(
+        self, *, override: bool, look: Callable[[Target], Finding] = look, deadline: Deadline | None = None
+    ) -> None:
+        self._look = look
         self._override = override
+        self._deadline = deadline
         self._answered: defaultdict[str, dict[str, float]] = defaultdict(dict)
         self._general: dict[str, float] = {}
 
@@ -55,9 +66,14 @@ class Outages:
             return False
         if self._is_general(service) or breakers.whole_open(service) is not None:
             return True
+        least = REFRESH_SECONDS if service == target.entra_service else LEAST_SECONDS
+        if self._short_of(least):
+            return True  # whose trouble it is cannot be told any more, so it is nobody's
         asked = witnesses(target, service)
         for witness in asked:
-            seen = look(witness)
+            if self._short_of(LEAST_SECONDS):
+                return True
+            seen = self._look(witness)
             self.learn(witness, seen)
             if seen.service != service:
                 self._note_answer(service, witness.tenant_id)
@@ -65,6 +81,9 @@ class Outages:
         if asked:
             self._general[service] = time.monotonic()
         return bool(asked)
+
+    def _short_of(self, seconds: float) -> bool:
+        return self._deadline is not None and self._deadline.remaining() < seconds
 
     def _is_general(self, service: str) -> bool:
         return self._lately(self._general.get(service))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -24,6 +24,7 @@ from freebusy import mailboxes
 from freebusy.looks import PATIENCE_SECONDS, Finding, Target, late, look
 from freebusy.outages import Outages
 from freebusy.targets import renewed, targets
+from microsoft.http import Deadline
 from tenants import measuring
 from tenants.batches import update_each
 from tenants.health import Health, Outcome, Rollup
@@ -39,6 +40,15 @@ log = logging.getLogger(__name__)
 HANGING_SECONDS = PATIENCE_SECONDS + 2.0
 LEASE = timedelta(seconds=lease_seconds(HANGING_SECONDS))
 SOONEST = timedelta(minutes=1)  # what an outage held up comes again between then and its usual interval
+WAITED_SECONDS = 8.0  # for one answer of Graph's while a person waits: a witness may have to be asked as well
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one check came to. `recorded`: False for what says nothing of this connection, but of us or of everybody."""
+
+    finding: Finding
+    recorded: bool
 
 
 def enabled_connections() -> QuerySet[Connection]:
@@ -63,6 +73,13 @@ def probe(connection: Connection) -> Health:
     return shown_health(connection, timezone.now())
 
 
+def probe_within(connection: Connection, seconds: float) -> Seen | None:
+    """One check that somebody waits for, in some `seconds`; None for a connection that may not be probed."""
+    heard: dict[int, Seen] = {}
+    _Probes(enabled_connections().filter(pk=connection.pk), Deadline.after(seconds), heard).run()
+    return heard.get(connection.pk)
+
+
 def schedule_next(connection_id: int, **_: Any) -> None:
     """A fresh consent was checked by its verifying read; the next probe comes an interval later."""
     wait = pace().between(in_use=True) * random.uniform(*JITTER)
@@ -83,13 +100,23 @@ def _lease(connection_ids: Sequence[int]) -> None:
 
 
 class _Probes:
-    """One run. `chosen`: connections to probe whatever their due time, None for those that are due."""
+    """One run. `chosen`: connections to probe whatever their due time, None for those that are due.
 
-    def __init__(self, chosen: QuerySet[Connection] | None) -> None:
+    `deadline`: when somebody waits for the end. `heard`: where to leave what was found, by connection.
+    """
+
+    def __init__(
+        self,
+        chosen: QuerySet[Connection] | None,
+        deadline: Deadline | None = None,
+        heard: dict[int, Seen] | None = None,
+    ) -> None:
         self._chosen = chosen
+        self._deadline = deadline
+        self._heard = heard
         self._last_pk = 0
         self._without_token: list[Target] = []
-        self._outages = Outages(override=chosen is not None)
+        self._outages = Outages(override=chosen is not None, look=self._look, deadline=deadline)
 
     def run(self) -> int:
         """Until nothing is due. Whoever lacks a token, or was refused with it, is looked at with a new one."""
@@ -105,13 +132,19 @@ class _Probes:
     def _sweep(self, claim: Callable[[int], Sequence[Target]]) -> int:
         return sweep(
             claim,
-            look,
+            self._look,
             self._write,
             late=late,
             width=settings.SWEEP_WIDTH,
-            patience=HANGING_SECONDS,
+            patience=self._patience() + HANGING_SECONDS - PATIENCE_SECONDS,
             stop=lambda: len(self._without_token) >= BATCH,
         )
+
+    def _look(self, target: Target) -> Finding:
+        return look(target, self._patience())
+
+    def _patience(self) -> float:
+        return PATIENCE_SECONDS if self._deadline is None else self._deadline.at_most(WAITED_SECONDS).remaining()
 
     # --- what to look at ------------------------------------------------------------------------------------------
     def _claim(self, limit: int) -> list[Target]:
@@ -148,6 +181,8 @@ class _Probes:
             self._outages.learn(target, finding)
         own = {target.connection_id: (target, finding) for target, finding in final if self._own(target, finding)}
         _postpone(target for target, _ in final if target.connection_id not in own)
+        if self._heard is not None:
+            self._heard.update({t.connection_id: Seen(finding, t.connection_id in own) for t, finding in final})
 
         def wait(connection_id: int, after: Rollup) -> timedelta:
             target, finding = own[connection_id]

@@ -64,8 +64,11 @@ def refresh_due(stop: Callable[[], bool] = lambda: False) -> Tally:
     return run.tally
 
 
-def refresh_all(slug: str | None = None) -> Tally:
-    """Every enabled connection, or one account's, whatever its due time, back-off and breakers; others are skipped."""
+def refresh_all(slug: str | None = None, *, wait: float = LEASE_SECONDS + PATIENCE_SECONDS) -> Tally:
+    """Every enabled connection, or one account's, whatever its due time, back-off and breakers; others are skipped.
+
+    `wait`: seconds for what other processes hold; what they have not decided by then counts as failed.
+    """
     accounts = Account.objects.filter(slug=slug) if slug else Account.objects.all()
     rows = (_enabled(account__slug=slug) if slug else _enabled()).order_by("pk")
     run = _Run(override=True)
@@ -73,7 +76,7 @@ def refresh_all(slug: str | None = None) -> Tally:
     pages = _Pages(rows)
     run.sweep(pages.claim)
     # What other processes held: theirs counts, as soon as it is there.
-    end = time.monotonic() + LEASE_SECONDS + PATIENCE_SECONDS
+    end = time.monotonic() + wait
     while pages.held and time.monotonic() < end:
         time.sleep(POLL_SECONDS)
         pages.count_decided(run.tally)
