@@ -4,5 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern
 
+from console.evidence import pages as evidence
+
 # Each module lists its own, in the order of the pages.
-urlpatterns: list[URLPattern] = []
+urlpatterns: list[URLPattern] = [*evidence.urlpatterns]

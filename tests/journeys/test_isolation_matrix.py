@@ -53,6 +53,8 @@ GET = {
     f"/admin/{APP_INDEX}": "302 302 302 302 404 200",
     "/admin/(?P<url>.*)$": "302 302 302 302 404 404",
     "/admin/auth/user/<id>/password/": "302 302 302 302 403 200",
+    "/admin/accounts/<slug:slug>/evidence/": "302 302 302 302 403 200",
+    "/admin/accounts/<slug:slug>/evidence.pdf": "302 302 302 302 403 200",
 }
 POST = {
     "/": "200 200 200 200 200 -",
@@ -77,6 +79,8 @@ POST = {
     f"/admin/{APP_INDEX}": "302 302 302 302 404 -",
     "/admin/(?P<url>.*)$": "302 302 302 302 404 -",
     "/admin/auth/user/<id>/password/": "302 302 302 302 403 -",
+    "/admin/accounts/<slug:slug>/evidence/": "302 302 302 302 405 -",
+    "/admin/accounts/<slug:slug>/evidence.pdf": "302 302 302 302 405 -",
 }
 # The admin's own pages of a kind of row; what a superuser gets: list, add, history, delete, change, short form.
 MODELS = {
