@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import Count, F, Min, QuerySet
 from django.utils import timezone
 
 from alerts.models import Audience, Incident, Kind, Mail, Pace, Status, new_message_id, settled
@@ -22,6 +22,7 @@ from alerts.trouble import Severity
 from microsoft import reasons
 from tenants import measuring
 from tenants.models import Account
+from tenants.status import Backlog
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,11 @@ def all_clear(incident: Incident, now: datetime) -> None:
 def tell_both(kind: Kind, account: Account, about: str, facts: dict[str, object], now: datetime) -> None:
     """A mail to the contact and one to support, about something that is no incident; once for each `about`."""
     enqueue(_mail(kind, audience, account, None, now, about=about, facts=facts) for audience in Audience)
+
+
+def tell_contact(kind: Kind, account: Account, about: str, now: datetime) -> None:
+    """A mail to the contact alone; once for each `about`."""
+    enqueue([_mail(kind, Audience.CONTACT, account, None, now, about=about)])
 
 
 def tell_support(kind: Kind, about: str, facts: dict[str, object], now: datetime) -> None:
@@ -129,6 +135,17 @@ def claim_support(now: datetime) -> list[Mail]:
             return []
         waiting.update(**claim, next_try_at=now + LEASE, attempts=F("attempts") + 1)
     return list(_to_send().filter(claim=claim["claim"]).order_by("created_at", "pk"))
+
+
+def backlog(now: datetime) -> Backlog:
+    """Mails whose time has come and that nobody has sent."""
+    due = Mail.objects.filter(status=Status.WAITING, next_try_at__lte=now)
+    return Backlog(**due.aggregate(due=Count("pk"), oldest=Min("next_try_at")))
+
+
+def failed_since(at: datetime) -> int:
+    """How many mails made since then were given up."""
+    return Mail.objects.filter(status=Status.FAILED, created_at__gte=at).count()
 
 
 def free_support_at(at: datetime) -> None:

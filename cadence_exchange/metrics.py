@@ -15,7 +15,6 @@ from itertools import accumulate
 
 from django.conf import settings
 from django.db import DatabaseError
-from django.db.models import Count, Min, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from kombu.exceptions import KombuError
@@ -26,14 +25,13 @@ from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
 from alerts.credentials import own_credential
-from alerts.models import Mail
-from alerts.models import Status as MailStatus
+from alerts.outbox import backlog as mail_backlog
 from cadence_exchange import queue
 from tenants import breakers, heartbeat, keys, measuring, status
 from tenants.health import Health
 from tenants.lifecycle import State
 from tenants.metrics import METRICS, Kind, Metric, declared
-from webhooks.models import Delivery
+from webhooks.outbox import backlog as webhook_backlog
 
 log = logging.getLogger(__name__)
 
@@ -116,16 +114,12 @@ def _rows() -> Iterator[Family]:
     backlogs = {
         "refresh": status.refresh_backlog(now),
         "probe": status.probe_backlog(now),
-        "mail": _waiting(Mail.objects.filter(status=MailStatus.WAITING, next_try_at__lte=now)),
-        "webhook": _waiting(Delivery.objects.filter(next_try_at__lte=now, endpoint__disabled_at=None)),
+        "mail": mail_backlog(now),
+        "webhook": webhook_backlog(now),
     }
     yield gauge("due", {(work,): backlog.due for work, backlog in backlogs.items()})
     yield gauge("oldest_due_seconds", {(work,): backlog.oldest_seconds(now) for work, backlog in backlogs.items()})
     yield gauge("encryption_keys_missing", {(): len(keys.missing_keys())})
-
-
-def _waiting(due: QuerySet[Mail] | QuerySet[Delivery]) -> status.Backlog:
-    return status.Backlog(**due.aggregate(due=Count("pk"), oldest=Min("next_try_at")))
 
 
 def _credential() -> Iterator[Family]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.admin import AdminSite
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver
+from django.utils import timezone
 
 
 class CadenceAdmin(AdminSite):
@@ -14,6 +17,17 @@ class CadenceAdmin(AdminSite):
     site_header = "Cadence Admin"
     site_title = "Cadence Admin"
     index_title = "Customers, connections and keys"
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """The landing page for who may see it; Django's list of rows for others."""
+        from console.landing import landing
+        from console.pages import may
+
+        answer = super().index(request, extra_context)
+        if may(request, "view_status"):
+            answer.template_name = "admin/console/landing.html"
+            answer.context_data = {**(answer.context_data or {}), **landing(timezone.now())}
+        return answer
 
     def get_urls(self) -> list[Any]:
         from console.urls import urlpatterns  # the views need the finished site

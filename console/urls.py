@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.urls import URLPattern
 
+from console import landing
 from console.evidence import pages as evidence
 
 # Each module lists its own, in the order of the pages.
-urlpatterns: list[URLPattern] = [*evidence.urlpatterns]
+urlpatterns: list[URLPattern] = [*landing.urlpatterns, *evidence.urlpatterns]

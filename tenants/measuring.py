@@ -16,9 +16,12 @@ import threading
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 
+from django.utils import timezone
 from redis.exceptions import RedisError
 
+from tenants import recent
 from tenants.coordination import coordinator
 from tenants.metrics import Kind, UndeclaredMetric, declared
 
@@ -27,6 +30,7 @@ log = logging.getLogger(__name__)
 NAME = "metrics"
 FLUSH_SECONDS = 5.0
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
+RECENT = ("microsoft_throttled",)  # rare counters of which pages show the last hour, by their first label
 EDGES = (*(f"{edge:g}" for edge in BUCKETS), "+Inf")
 
 # Name, values of its labels in the order of their declaration, and which part of a histogram ("" for a counter).
@@ -96,6 +100,19 @@ def flush(*, again: bool = True) -> None:
         log.warning("metrics wait: their store is away", extra={"error": type(error).__name__})
         if again:
             _add(amounts)
+        return
+    with suppress(RedisError, sqlite3.Error):  # a page then shows less of the last hour; the sums are what counts
+        _note_recent(amounts)
+
+
+def _note_recent(amounts: Mapping[Sum, float]) -> None:
+    for name in RECENT:
+        found: defaultdict[str, float] = defaultdict(float)
+        for (counted, values, _), amount in amounts.items():
+            if counted == name:
+                found[values[0]] += amount
+        if found:
+            recent.note(name, found, timezone.now())
 
 
 def _add(amounts: Mapping[Sum, float]) -> None:

@@ -11,11 +11,12 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from django.db.models import Q
+from django.db.models import Count, Min, Q
 from django.utils import timezone
 
 from tenants.changes import Change
 from tenants.models import Account
+from tenants.status import Backlog
 from webhooks.events import TEST, EventType, data_of, envelope, expiring, types_of
 from webhooks.models import Delivery, Endpoint
 
@@ -43,6 +44,17 @@ def note_test(endpoint: Endpoint) -> Delivery:
     return Delivery.objects.create(
         endpoint=endpoint, event_id=event_id, type=TEST, payload=payload, created_at=now, next_try_at=now
     )
+
+
+def backlog(now: datetime) -> Backlog:
+    """Deliveries whose time has come, to endpoints that are not disabled."""
+    due = Delivery.objects.filter(next_try_at__lte=now, endpoint__disabled_at=None)
+    return Backlog(**due.aggregate(due=Count("pk"), oldest=Min("next_try_at")))
+
+
+def failed_since(at: datetime) -> int:
+    """How many deliveries of events since then were given up."""
+    return Delivery.objects.filter(next_try_at=None, delivered_at=None, created_at__gte=at).count()
 
 
 def _tell(event_type: EventType, account: Account | None, at: datetime, data: Mapping[str, object]) -> None:

@@ -2,33 +2,56 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet, TextField
 from django.db.models.functions import Cast
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from tenants import audit
+from microsoft.reasons import reason
+from tenants import audit, status
+from tenants.admin.account_filters import (
+    AttentionFilter,
+    CheckedFilter,
+    DueFilter,
+    HealthFilter,
+    ReasonFilter,
+    StateFilter,
+)
 from tenants.admin.confirm import Question, Row, ask_first
 from tenants.admin.forms import AccountForm
-from tenants.admin.parts import connection_of, health_badge, state_badge, who
+from tenants.admin.parts import account_url, badge, connection_of, health_badge, state_badge, who
 from tenants.admin.typed import ModelAdmin
 from tenants.disconnecting import disconnect
-from tenants.models import Account, new_consent_key
+from tenants.models import Account, Mode, new_consent_key
+from tenants.spans import span
 
 
 @admin.register(Account)
 class AccountAdmin(ModelAdmin[Account]):
-    """Accounts with the state of their connection and the link that opens their consent page."""
+    """Accounts with how their connection stands; constant in queries at any number of them."""
 
     form = AccountForm
-    list_display = ["slug", "name", "state", "health", "reader", "consent_link"]
     list_select_related = ["connection"]
-    list_filter = ["connection__state", "policy", "cloud"]
-    search_fields = ["slug", "name", "contact_email", "connection__reader", "domains_text"]
+    list_filter = [
+        AttentionFilter,
+        StateFilter,
+        HealthFilter,
+        ReasonFilter,
+        CheckedFilter,
+        DueFilter,
+        "connection__mode",
+        "cloud",
+        "policy",
+    ]
+    list_per_page = 50
+    show_full_result_count = False
+    search_fields = ["slug", "name", "contact_email", "connection__reader", "connection__tenant_id", "domains_text"]
     actions = ["renew_consent_key", "disconnect_selected"]
     readonly_fields = ["consent_address", "state", "health", "reader", "created_at"]
     fieldsets = [
@@ -39,8 +62,17 @@ class AccountAdmin(ModelAdmin[Account]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
         # As text: a JSON column compares with the JSON form of what was typed, quotes included.
-        rows = super().get_queryset(request)
-        return rows.annotate(domains_text=Cast("domains", TextField()))
+        searched = super().get_queryset(request).annotate(domains_text=Cast("domains", TextField()))
+        rows = searched.annotate(shown=status.shown_health(timezone.now(), "connection__"))
+        return rows.annotate(why=status.why("connection__"), stands_since=status.since("connection__"))
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        # Without the permission the account's page is closed to them; the row's own page is not.
+        first = "page" if request.user.has_perm("console.view_status") else "slug"
+        return [first, "name", "shown_state", "shown_health", "why_in_words", "last_check", "reader", "mode", "cloud"]
+
+    def get_list_display_links(self, request: HttpRequest, list_display: Any) -> Any:
+        return ["slug"] if "slug" in list_display else None
 
     def get_fieldsets(self, request: HttpRequest, obj: Account | None = None) -> Any:
         return [*self.fieldsets, self._machine_fieldset] if obj else self.fieldsets
@@ -64,13 +96,41 @@ class AccountAdmin(ModelAdmin[Account]):
         connection = connection_of(account)
         return connection.reader if connection else ""
 
-    @admin.display(description="Consent link")
-    def consent_link(self, account: Account) -> SafeString:
-        return _copyable(account, "open")
+    @admin.display(description="account", ordering="slug")
+    def page(self, account: Account) -> SafeString:
+        return format_html('<a href="{}">{}</a>', account_url(account.slug), account.slug)
+
+    @admin.display(description="state", ordering="connection__state")
+    def shown_state(self, account: Any) -> SafeString:
+        """The state, with how long it has stood so unless it is enabled: then the health has something to say."""
+        connection = connection_of(account)
+        shown = state_badge(connection)
+        return shown if connection is None or connection.enabled else _lasting(shown, account.stands_since)
+
+    @admin.display(description="health", ordering="shown")
+    def shown_health(self, account: Any) -> SafeString:
+        """The health that may be shown, with how long it has stood so."""
+        connection = connection_of(account)
+        shown = badge(account.shown)
+        return _lasting(shown, account.stands_since) if connection and connection.enabled else shown
+
+    @admin.display(description="reason", ordering="why", empty_value="–")
+    def why_in_words(self, account: Any) -> str:
+        return reason(account.why).title if account.why else ""
+
+    @admin.display(ordering="connection__last_check_at", empty_value="never")
+    def last_check(self, account: Account) -> SafeString | str:
+        connection = connection_of(account)
+        return _moment(connection.last_check_at, "{} ago") if connection and connection.last_check_at else ""
+
+    @admin.display(ordering="connection__mode", empty_value="–")
+    def mode(self, account: Account) -> str:
+        connection = connection_of(account)
+        return _MODES.get(connection.mode, "") if connection else ""
 
     @admin.display(description="Consent link")
     def consent_address(self, account: Account) -> SafeString:
-        return _copyable(account, account.consent_url)
+        return _copyable(account)
 
     def save_model(self, request: HttpRequest, obj: Account, form: AccountForm, change: bool) -> None:
         super().save_model(request, obj, form, change)
@@ -111,13 +171,25 @@ class AccountAdmin(ModelAdmin[Account]):
         return None
 
 
-def _copyable(account: Account, text: str) -> SafeString:
+_MODES = {Mode.ADMIN.value: "administrator", Mode.SERVICE_ACCOUNT.value: "service account"}
+
+
+def _lasting(shown: SafeString, since: datetime | None) -> SafeString:
+    return format_html("{} {}", shown, _moment(since, "for {}")) if since else shown
+
+
+def _moment(at: datetime, form: str) -> SafeString:
+    """How long ago, and when exactly under the pointer."""
+    words = form.format(span(timezone.now() - at))
+    return format_html('<time class="quiet" datetime="{0}" title="{0}">{1}</time>', f"{at:%Y-%m-%dT%H:%M:%SZ}", words)
+
+
+def _copyable(account: Account) -> SafeString:
     """The link to the consent page; without JavaScript the button stays hidden."""
     return format_html(
-        '<span class="copy-link"><a href="{0}">{1}</a>'
-        '<button class="copy" type="button" hidden data-copy="{0}" aria-label="Copy the consent link of {2}">'
+        '<span class="copy-link"><a href="{0}">{0}</a>'
+        '<button class="copy" type="button" hidden data-copy="{0}" aria-label="Copy the consent link of {1}">'
         "Copy link</button></span>",
         account.consent_url,
-        text,
         account.slug,
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from django.db.models import Model
 from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -57,6 +59,14 @@ def state_badge(connection: Connection | None) -> SafeString:
     """The state, and beside it that the calendars are made up."""
     state = badge(connection.state if connection else State.PENDING)
     return format_html("{} {}", state, badge("simulated")) if is_simulated(connection) else state
+
+
+def account_url(slug: str) -> str:
+    """The account's own page in Cadence Admin; the list, searched for it, where that page is not installed."""
+    try:
+        return reverse("admin:account", args=[slug])
+    except NoReverseMatch:
+        return f"{reverse('admin:tenants_account_changelist')}?{urlencode({'q': slug})}"
 
 
 class ReadOnlyAdmin(ModelAdmin[M]):
