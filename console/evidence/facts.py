@@ -117,8 +117,8 @@ REVOKE = (
     Advice(
         "In Microsoft Entra, an administrator",
         "Microsoft Entra admin center > Enterprise applications > the app > Permissions > Admin consent: revoke. A "
-        "consent by one account (User consent) cannot be revoked on that page: delete the app there, or let the account do "
-        "it itself. To end it at once, also revoke the sessions of the account that signed in, under Users.",
+        "consent by one account (User consent) cannot be revoked on that page: delete the app there, or let the "
+        "account do it itself. To end it at once, also revoke the sessions of the account that signed in, under Users.",
     ),
     Advice(
         "At Microsoft, the account that signed in",
