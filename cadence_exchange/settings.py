@@ -290,6 +290,17 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },
+    # Somebody sits before the page and waits.
+    "check-preflights": {
+        "task": "freebusy.tasks.check_preflights",
+        "schedule": 10.0,
+        "options": {"expires": 10},
+    },
+    "forget-old-preflights": {
+        "task": "freebusy.tasks.forget_old_preflights",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
     "heartbeat": {"task": "tenants.tasks.heartbeat", "schedule": 30.0, "options": {"expires": 30}},
 }
 

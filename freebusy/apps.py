@@ -13,7 +13,9 @@ class FreebusyConfig(AppConfig):
 
     def ready(self) -> None:
         from freebusy import mailboxes, probes
+        from freebusy.preflight import runs
         from tenants.signals import connection_changed, connection_established
 
         connection_established.connect(probes.schedule_next, dispatch_uid="freebusy.probes.schedule_next")
         connection_changed.connect(mailboxes.forget_ended, dispatch_uid="freebusy.mailboxes.forget_ended")
+        connection_changed.connect(runs.forget_ended, dispatch_uid="freebusy.preflight.runs.forget_ended")

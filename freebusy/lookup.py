@@ -62,16 +62,14 @@ def read(account: Account, addresses: Sequence[str], window: Interval, deadline:
     `account` comes with its connection and token joined. Raises NotConnected, or MicrosoftUnavailable when
     mailboxes were asked, none could be read, and for at least one the reason may pass; and while a breaker is open.
     """
-    connection: Connection | None = getattr(account, "connection", None)
-    if connection is None or not connection.enabled or not hasattr(connection, "token"):
-        raise NotConnected(account, connection)
+    connection = connection_of(account)
     at = timezone.now()
     own = [address for address in addresses if account.owns(address)]
     schedules: dict[str, Schedule | Unreadable | External] = {address.casefold(): External() for address in addresses}
     if own:
         _refuse_while_a_breaker_is_open(account, connection, own)
-        report = _ask(account, connection, own, window, deadline)
-        schedules |= {address: _schedule(result, window) for address, result in report.results.items()}
+        report = ask(account, connection, own, window, deadline)
+        schedules |= {address: schedule_of(result, window) for address, result in report.results.items()}
         could_read = [address for address, result in report.results.items() if isinstance(result, MailboxSchedule)]
         mailboxes.note_use(connection, could_read, at)
         if report.error is not None and not could_read:
@@ -80,9 +78,21 @@ def read(account: Account, addresses: Sequence[str], window: Interval, deadline:
     return Reading(at, schedules)
 
 
-def _ask(
+def connection_of(account: Account) -> Connection:
+    """The connection to ask through, which comes joined with its token; raises NotConnected."""
+    connection: Connection | None = getattr(account, "connection", None)
+    if connection is None or not connection.enabled or not hasattr(connection, "token"):
+        raise NotConnected(account, connection)
+    return connection
+
+
+def ask(
     account: Account, connection: Connection, own: Sequence[str], window: Interval, deadline: Deadline
 ) -> ScheduleReport:
+    """Asks Graph for mailboxes of the account's own domains, and tells the breakers; they were asked for leave before.
+
+    Nothing of Microsoft's is raised: failures are values.
+    """
     graph = microsoft365.graph_for(account, connection.quota_key)
     report = graph.get_schedule(
         own,
@@ -132,7 +142,8 @@ def _refuse_while_a_breaker_is_open(account: Account, connection: Connection, ow
         raise MicrosoftUnavailable(f"Microsoft has not answered the last calls ({error.code}).", retry_after) from None
 
 
-def _schedule(result: MailboxSchedule | MailboxFailure, window: Interval) -> Schedule | Unreadable:
+def schedule_of(result: MailboxSchedule | MailboxFailure, window: Interval) -> Schedule | Unreadable:
+    """What one mailbox said, or why it is not known."""
     if isinstance(result, MailboxFailure):
         return Unreadable(result.code, result.message, result.retryable, result.raw)
     return parse_schedule(result.entries, window)

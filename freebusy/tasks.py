@@ -6,7 +6,12 @@ from celery import shared_task
 from django.utils import timezone
 
 from freebusy import mailboxes, probes
+from freebusy.preflight import checking, runs
+from microsoft.http import Deadline
 from tenants.correlation import adopt_request_id
+
+# A worker that is asked to stop waits for its task; the next tick goes on.
+PREFLIGHT_SECONDS = 25.0
 
 
 @shared_task
@@ -20,3 +25,17 @@ def probe_due_connections() -> None:
 def forget_unasked_mailboxes() -> None:
     """What nobody asks for any more is nothing to keep."""
     mailboxes.forget_unasked(timezone.now())
+
+
+@shared_task
+def check_preflights() -> None:
+    """Goes on with the rosters that people want checked."""
+    adopt_request_id()
+    end = Deadline.after(PREFLIGHT_SECONDS)
+    checking.check_due(stop=lambda: end.expired)
+
+
+@shared_task
+def forget_old_preflights() -> None:
+    """Rosters are lists of people: a month is enough."""
+    runs.forget_old(timezone.now())
