@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from django.urls import URLPattern
 
-from console import landing
+from console import account_page, actions, availability, bundle, landing, policy, sign_in
 from console.evidence import pages as evidence
 
 # Each module lists its own, in the order of the pages.
-urlpatterns: list[URLPattern] = [*landing.urlpatterns, *evidence.urlpatterns]
+urlpatterns: list[URLPattern] = [
+    *landing.urlpatterns,
+    *account_page.urlpatterns,
+    *actions.urlpatterns,
+    *availability.urlpatterns,
+    *policy.urlpatterns,
+    *bundle.urlpatterns,
+    *evidence.urlpatterns,
+    *sign_in.urlpatterns,
+]

@@ -24,7 +24,7 @@ from microsoft.errors import (
     Unavailable,
     error_for,
 )
-from microsoft.graph import MailboxFailure, MailboxSchedule, ScheduleReport
+from microsoft.graph import CallRecord, MailboxFailure, MailboxSchedule, ScheduleReport
 from microsoft.http import Deadline
 from tenants import breakers, microsoft365
 from tenants.models import Account, Connection
@@ -37,10 +37,11 @@ _NO_ANSWER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the mailboxes said; keys are addresses in lower case. `at`: when Microsoft was asked."""
+    """What the mailboxes said; keys are addresses in lower case. `at`: when Microsoft was asked; `calls`: how."""
 
     at: datetime
     schedules: dict[str, Schedule | Unreadable | External]
+    calls: tuple[CallRecord, ...] = ()
 
     def of(self, address: str) -> Schedule | Unreadable | External:
         """The schedule of an address as the caller wrote it."""
@@ -56,26 +57,32 @@ class Reading:
         return self.at
 
 
-def read(account: Account, addresses: Sequence[str], window: Interval, deadline: Deadline) -> Reading:
+def read(
+    account: Account, addresses: Sequence[str], window: Interval, deadline: Deadline, *, as_use: bool = True
+) -> Reading:
     """Asks Microsoft for the account's own mailboxes; others are external and never asked.
 
-    `account` comes with its connection and token joined. Raises NotConnected, or MicrosoftUnavailable when
+    `account` comes with its connection and token joined. `as_use`: whether this counts as use of the connection, and
+    its mailboxes as worth a probe; what support looks at does not. Raises NotConnected, or MicrosoftUnavailable when
     mailboxes were asked, none could be read, and for at least one the reason may pass; and while a breaker is open.
     """
     connection = connection_of(account)
     at = timezone.now()
     own = [address for address in addresses if account.owns(address)]
     schedules: dict[str, Schedule | Unreadable | External] = {address.casefold(): External() for address in addresses}
+    calls: tuple[CallRecord, ...] = ()
     if own:
         _refuse_while_a_breaker_is_open(account, connection, own)
         report = ask(account, connection, own, window, deadline)
+        calls = report.calls
         schedules |= {address: schedule_of(result, window) for address, result in report.results.items()}
         could_read = [address for address, result in report.results.items() if isinstance(result, MailboxSchedule)]
-        mailboxes.note_use(connection, could_read, at)
+        if as_use:
+            mailboxes.note_use(connection, could_read, at)
         if report.error is not None and not could_read:
-            _refuse_without_token(account, connection, report.error)
-        _refuse_when_nothing_could_be_read([schedules[address.casefold()] for address in own])
-    return Reading(at, schedules)
+            _refuse_without_token(account, connection, report.error, calls)
+        _refuse_when_nothing_could_be_read([schedules[address.casefold()] for address in own], calls)
+    return Reading(at, schedules, calls)
 
 
 def connection_of(account: Account) -> Connection:
@@ -149,18 +156,22 @@ def schedule_of(result: MailboxSchedule | MailboxFailure, window: Interval) -> S
     return parse_schedule(result.entries, window)
 
 
-def _refuse_without_token(account: Account, connection: Connection, error: IntegrationError) -> NoReturn:
+def _refuse_without_token(
+    account: Account, connection: Connection, error: IntegrationError, calls: Sequence[CallRecord]
+) -> NoReturn:
     """Only a refusal that the customer can end takes the connection away; our own fault never does."""
     if isinstance(error, ConsentRequired):
         connection.refresh_from_db(fields=["state"])
         if not connection.enabled:
             raise NotConnected(account, connection)
     retry_after = error.retry_after if isinstance(error, Unavailable | Throttled) else None
-    raise MicrosoftUnavailable(f"Microsoft gave no access token ({error.code}).", retry_after)
+    raise MicrosoftUnavailable(f"Microsoft gave no access token ({error.code}).", retry_after, calls)
 
 
-def _refuse_when_nothing_could_be_read(schedules: Sequence[Schedule | Unreadable | External]) -> None:
+def _refuse_when_nothing_could_be_read(
+    schedules: Sequence[Schedule | Unreadable | External], calls: Sequence[CallRecord]
+) -> None:
     unread = [schedule for schedule in schedules if isinstance(schedule, Unreadable)]
     if len(unread) == len(schedules) and any(schedule.retryable for schedule in unread):
         codes = ", ".join(sorted({schedule.code for schedule in unread}))
-        raise MicrosoftUnavailable(f"None of the mailboxes could be read ({codes}).")
+        raise MicrosoftUnavailable(f"None of the mailboxes could be read ({codes}).", calls=calls)

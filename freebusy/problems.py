@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rest_framework.exceptions import APIException
 
+from microsoft.graph import CallRecord
 from tenants.models import Account, Connection
 
 RETRY_AFTER_SECONDS = 10
@@ -44,11 +45,12 @@ class NotConnected(Problem):
 
 
 class MicrosoftUnavailable(Problem):
-    """Nothing could be read and it may pass; also when our own registration is refused."""
+    """Nothing could be read and it may pass; also when our own registration is refused. `calls`: what was tried."""
 
     status_code = 503
     code = "microsoft_unavailable"
 
-    def __init__(self, detail: str, retry_after: float | None = None) -> None:
+    def __init__(self, detail: str, retry_after: float | None = None, calls: Sequence[CallRecord] = ()) -> None:
         seconds = max(math.ceil(retry_after or RETRY_AFTER_SECONDS), 1)
         super().__init__(detail, headers={"Retry-After": str(seconds)})
+        self.calls = tuple(calls)

@@ -55,15 +55,23 @@ class Question:
     def account_zone(self) -> ZoneInfo:
         return ZoneInfo(self.account.time_zone)
 
-    def read(self, deadline: Deadline) -> Reading:
-        """Asks Microsoft for everybody in one go."""
-        addresses = [*(email for email, _ in self.attendees), *self.rooms]
-        return lookup.read(self.account, addresses, self.window, deadline)
+    @property
+    def addresses(self) -> list[str]:
+        """Everybody, people first, as they were written."""
+        return [*(email for email, _ in self.attendees), *self.rooms]
+
+    def read(self, deadline: Deadline, *, as_use: bool = True) -> Reading:
+        """Asks Microsoft for everybody in one go; `as_use` as `lookup.read` has it."""
+        return lookup.read(self.account, self.addresses, self.window, deadline, as_use=as_use)
 
 
 def availability(question: Question, *, include_ignored: bool, deadline: Deadline) -> dict[str, Any]:
     """The answer of POST availability."""
-    reading = question.read(deadline)
+    return availability_of(question, question.read(deadline), include_ignored=include_ignored)
+
+
+def availability_of(question: Question, reading: Reading, *, include_ignored: bool) -> dict[str, Any]:
+    """The same from what was read: nothing else decides it."""
 
     def mailbox(address: str, policy: ConflictPolicy) -> dict[str, Any]:
         return answers.mailbox_json(
@@ -97,6 +105,12 @@ def availability(question: Question, *, include_ignored: bool, deadline: Deadlin
 
 def slots(question: Question, data: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
     """The answer of POST slots; `data` is what SlotsSerializer validated."""
+    query = slot_query(question, data)
+    return slots_of(question, query, data, question.read(deadline))
+
+
+def slot_query(question: Question, data: Mapping[str, Any]) -> SlotQuery:
+    """What is looked for; ValidationError when it is more than one answer may look at."""
     query = SlotQuery(
         window=question.window,
         duration_minutes=data["duration_minutes"],
@@ -108,7 +122,11 @@ def slots(question: Question, data: Mapping[str, Any], deadline: Deadline) -> di
     if count > MOST_CANDIDATES:
         message = f"These are {count} candidates; at most {MOST_CANDIDATES} are looked at. Take a longer step."
         raise ValidationError({"step_minutes": [message]}, code="too_many_candidates")
-    reading = question.read(deadline)
+    return query
+
+
+def slots_of(question: Question, query: SlotQuery, data: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
+    """The answer of POST slots from what was read: nothing else decides it."""
 
     def calendar(address: str, policy: ConflictPolicy) -> Calendar:
         return Calendar(address, reading.of(address), policy, question.account_zone)

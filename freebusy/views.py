@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, cast
 
 from django.conf import settings
@@ -13,8 +14,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from freebusy import decisions, questions
 from freebusy import documentation as docs
-from freebusy import questions
 from freebusy.questions import Question
 from freebusy.serializers import AvailabilitySerializer, SlotsSerializer
 from microsoft.http import Deadline
@@ -22,6 +23,8 @@ from microsoft.reasons import reason
 from tenants.models import Account, ApiKey, Connection
 from tenants.simulation import is_simulated
 from tenants.standing import shown_health, why_bad
+
+log = logging.getLogger(__name__)
 
 
 @method_decorator(no_append_slash, name="dispatch")  # a redirect would lose the body of a POST
@@ -66,7 +69,9 @@ class AvailabilityView(AccountView):
         account = self.account(slug)
         data = _valid(AvailabilitySerializer(data=request.data))
         question = Question.of(account, data)
-        return Response(questions.availability(question, include_ignored=data["include_ignored"], deadline=deadline))
+        answer = questions.availability(question, include_ignored=data["include_ignored"], deadline=deadline)
+        log.info("availability answered", extra=decisions.of_availability(question, answer))
+        return Response(answer)
 
 
 class SlotsView(AccountView):
@@ -77,7 +82,10 @@ class SlotsView(AccountView):
         deadline = Deadline.after(settings.ANSWER_DEADLINE_SECONDS)
         account = self.account(slug)
         data = _valid(SlotsSerializer(data=request.data))
-        return Response(questions.slots(Question.of(account, data), data, deadline))
+        question = Question.of(account, data)
+        answer = questions.slots(question, data, deadline)
+        log.info("slots answered", extra=decisions.of_slots(question, data, answer))
+        return Response(answer)
 
 
 def _valid(serializer: AvailabilitySerializer | SlotsSerializer) -> dict[str, Any]:

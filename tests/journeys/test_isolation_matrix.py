@@ -31,6 +31,9 @@ APP_INDEX = next(route for route in routes() if "<app_label>" in route).removepr
 # The columns: the strangers in this order, then whoever is entitled: the account's own key, the browser that began
 # the consent, a superuser. "-" where the entitled one's request would only repeat what other tests do.
 GET = {
+    "/admin/accounts/<slug:slug>/availability/": "302 302 302 302 403 200",
+    "/admin/accounts/<slug:slug>/policy/": "302 302 302 302 403 200",
+    "/admin/accounts/<slug:slug>/bundle/": "302 302 302 302 403 200",
     "/": "200 200 200 200 200 200",
     "/connect/callback/": "400 400 400 400 400 200",
     "/connect/<slug:key>/": "200 200 200 200 200 200",
@@ -54,10 +57,16 @@ GET = {
     f"/admin/{APP_INDEX}": "302 302 302 302 404 200",
     "/admin/(?P<url>.*)$": "302 302 302 302 404 404",
     "/admin/auth/user/<id>/password/": "302 302 302 302 403 200",
+    "/admin/second-factor/": "302 302 302 302 200 200",
+    "/admin/second-factor/enrol/": "302 302 302 302 302 302",
+    "/admin/second-factor/code/": "302 302 302 302 302 302",
     "/admin/accounts/<slug:slug>/evidence/": "302 302 302 302 403 200",
     "/admin/accounts/<slug:slug>/evidence.pdf": "302 302 302 302 403 200",
 }
 POST = {
+    "/admin/accounts/<slug:slug>/availability/": "302 302 302 302 403 -",
+    "/admin/accounts/<slug:slug>/policy/": "302 302 302 302 403 -",
+    "/admin/accounts/<slug:slug>/bundle/": "302 302 302 302 403 -",
     "/": "200 200 200 200 200 -",
     "/connect/callback/": "405 405 405 405 405 405",
     "/connect/<slug:key>/": "302 302 302 302 302 302",
@@ -81,6 +90,9 @@ POST = {
     f"/admin/{APP_INDEX}": "302 302 302 302 404 -",
     "/admin/(?P<url>.*)$": "302 302 302 302 404 -",
     "/admin/auth/user/<id>/password/": "302 302 302 302 403 -",
+    "/admin/second-factor/": "302 302 302 302 302 -",
+    "/admin/second-factor/enrol/": "302 302 302 302 200 -",
+    "/admin/second-factor/code/": "302 302 302 302 302 -",
     "/admin/accounts/<slug:slug>/evidence/": "302 302 302 302 405 -",
     "/admin/accounts/<slug:slug>/evidence.pdf": "302 302 302 302 405 -",
 }

@@ -1,0 +1,212 @@
+"""Pure but for Django's model classes: a question with what was read, under pseudonyms, that gives its answer again.
+
+No database row and no network is needed: the answer follows from the case alone, by the API's own functions.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from freebusy.core.intervals import from_instant, to_instant
+from freebusy.core.rules import ConflictPolicy
+from freebusy.core.schedule import (
+    External,
+    FreeBusyStatus,
+    Schedule,
+    ScheduleItem,
+    Unreadable,
+    WorkingHours,
+)
+from freebusy.core.zones import CustomZone, iana_zone
+from freebusy.inspection import Inspection, validated
+from freebusy.lookup import Reading
+from freebusy.questions import Question
+from tenants.models import Account
+
+Json = dict[str, Any]
+ACCOUNT = "account"  # what stands for the account's slug
+
+
+class Unreplayable(ValueError):
+    """The case was made by rules that this version does not have, or is damaged."""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One calendar entry: bounds to the microsecond, status."""
+
+    start: datetime
+    end: datetime
+    status: FreeBusyStatus
+
+
+class Mailbox(msgspec.Struct, frozen=True):
+    """What one mailbox said. `zone`: its own, by name or by rules, for judging what is all day."""
+
+    email: str
+    state: Literal["known", "unknown", "external"]
+    entries: tuple[Entry, ...] = ()
+    working_hours: WorkingHours | None = None
+    zone: str | CustomZone | None = None
+    problem: Unreadable | None = None
+
+
+class Case(msgspec.Struct, frozen=True):
+    """The body of POST slots, the rules, and what was read; `availability` and `slots` are what came of it."""
+
+    body: Json
+    policy: Json
+    account_zone: str
+    read_at: datetime
+    mailboxes: tuple[Mailbox, ...]
+    availability: Json
+    slots: Json
+
+
+class Pseudonyms:
+    """Names made up at random, the same for the same address (whatever its case); nothing leads back from them."""
+
+    def __init__(self) -> None:
+        self._names: dict[tuple[str, str], str] = {}
+
+    def address(self, address: str, role: str = "person") -> str:
+        """Such as `person-5f0c9a1e27@domain-b1946ac92d.invalid`; the same domain stays the same."""
+        local, _, domain = address.rpartition("@")
+        return f"{self._name(role, address)}@{self.domain(domain)}" if local else self._name(role, address)
+
+    def domain(self, domain: str) -> str:
+        """A domain that nobody can have (RFC 2606)."""
+        return f"{self._name('domain', domain)}.invalid"
+
+    def _name(self, kind: str, value: str) -> str:
+        key = (kind, value.casefold())
+        while key not in self._names:
+            made = f"{kind}-{secrets.token_hex(5)}"
+            if made not in self._names.values():
+                self._names[key] = made
+        return self._names[key]
+
+
+def case_of(inspection: Inspection, names: Pseudonyms) -> Case:
+    """The inspection under pseudonyms. Its answers are made anew from these, so that no name is left in them."""
+    question = inspection.question
+    alias = {email: names.address(email) for email, _ in question.attendees}
+    alias |= {email: names.address(email, "room") for email in question.rooms}
+    disguised = Inspection(
+        body={
+            **inspection.body,
+            "attendees": [
+                {**attendee, "email": alias[attendee["email"]]} for attendee in inspection.body.get("attendees", ())
+            ],
+            "rooms": [alias[email] for email in inspection.body.get("rooms", ())],
+        },
+        data=inspection.data,
+        question=replace(
+            question,
+            account=_stand_in(question.account.time_zone),
+            attendees=tuple((alias[email], required) for email, required in question.attendees),
+            rooms=tuple(alias[email] for email in question.rooms),
+        ),
+        reading=Reading(
+            inspection.reading.at, {alias[email].casefold(): inspection.reading.of(email) for email in alias}
+        ),
+    )
+    return Case(
+        body=disguised.body,
+        policy={"name": question.policy.name, "version": question.policy.version, "rules": question.policy.as_json()},
+        account_zone=question.account.time_zone,
+        read_at=inspection.reading.at,
+        mailboxes=tuple(_mailbox(email, disguised.reading.of(email)) for email in alias.values()),
+        availability=disguised.availability,
+        slots=disguised.slots,
+    )
+
+
+def inspection_of(case: Case) -> Inspection:
+    """The question of the case with what was read; raises Unreplayable, or ValidationError for its body."""
+    data = validated(case.body)
+    _zone(case.account_zone)
+    account = _stand_in(case.account_zone)
+    question = Question(
+        account=account,
+        policy=policy_of(case.policy),
+        attendees=tuple((attendee["email"], attendee["required"]) for attendee in data["attendees"]),
+        rooms=tuple(data["rooms"]),
+        start=data["start"],
+        end=data["end"],
+        zone=data.get("time_zone") or _zone(case.account_zone),
+    )
+    schedules = {mailbox.email.casefold(): _schedule(mailbox) for mailbox in case.mailboxes}
+    if missing := {email.casefold() for email in question.addresses} - schedules.keys():
+        raise Unreplayable(f"The case does not say what {len(missing)} of its mailboxes said.")
+    return Inspection(case.body, data, question, Reading(case.read_at, schedules))
+
+
+def policy_of(given: Mapping[str, Any]) -> ConflictPolicy:
+    """The rules as the API shows them → the policy; raises Unreplayable for rules that this version cannot follow."""
+    try:
+        rules = given["rules"]
+        policy = ConflictPolicy(
+            name=given["name"],
+            version=given["version"],
+            tentative_conflicts=rules["statuses"]["tentative"],
+            elsewhere_conflicts=rules["statuses"]["workingElsewhere"],
+            all_day_conflicts=rules["all_day_conflicts"],
+            long_conflicts=rules["long_conflicts"],
+            long_minutes=rules["long_minutes"],
+        )
+    except (KeyError, TypeError):
+        raise Unreplayable("The case does not say its rules.") from None
+    if policy.as_json() != rules:
+        raise Unreplayable("The case was made by rules that this version does not know.")
+    return policy
+
+
+def _stand_in(time_zone: str) -> Account:
+    """An account without a row: the answer needs only its name and zone."""
+    return Account(slug=ACCOUNT, time_zone=time_zone)
+
+
+def _mailbox(email: str, schedule: Schedule | Unreadable | External) -> Mailbox:
+    if isinstance(schedule, Unreadable):
+        return Mailbox(email, "unknown", problem=schedule)
+    if isinstance(schedule, External):
+        return Mailbox(email, "external")
+    zone = schedule.zone
+    return Mailbox(
+        email,
+        "known",
+        entries=tuple(
+            Entry(from_instant(item.start, UTC), from_instant(item.end, UTC), item.status) for item in schedule.items
+        ),
+        working_hours=schedule.working_hours,
+        zone=zone.key if isinstance(zone, ZoneInfo) else zone if isinstance(zone, CustomZone) else None,
+    )
+
+
+def _schedule(mailbox: Mailbox) -> Schedule | Unreadable | External:
+    if mailbox.state == "external":
+        return External()
+    if mailbox.state == "unknown":
+        if mailbox.problem is None:
+            raise Unreplayable("A mailbox is unknown without a reason.")
+        return mailbox.problem
+    zone = mailbox.zone
+    return Schedule(
+        items=tuple(ScheduleItem(to_instant(e.start), to_instant(e.end), e.status) for e in mailbox.entries),
+        working_hours=mailbox.working_hours,
+        zone=_zone(zone) if isinstance(zone, str) else zone,
+    )
+
+
+def _zone(name: str) -> ZoneInfo:
+    zone = iana_zone(name)
+    if zone is None:
+        raise Unreplayable("The case names a time zone that is not known here.")
+    return zone
