@@ -18,6 +18,7 @@ from django.utils import timezone, translation
 from alerts.models import Audience, Incident, Kind, Mail
 from alerts.trouble import Severity
 from microsoft.reasons import Reason, reason
+from tenants.lifecycle import State
 from tenants.models import Account, Connection
 from tenants.simulation import installation_is_simulated, is_simulated
 
@@ -50,7 +51,10 @@ def to_contact(mail: Mail) -> Letter:
     account = mail.account
     if account is None:
         raise ValueError("a mail to a contact belongs to an account")
+    connection = Connection.objects.filter(account=account).first()
     code = mail.incident.code if mail.incident else ""
+    if mail.kind == Kind.RECONNECT and connection is not None and connection.state == State.NEEDS_CONSENT:
+        code = connection.reason_code
     context = {
         "account": account,
         "name": _on_one_line(account.name),
@@ -58,7 +62,8 @@ def to_contact(mail: Mail) -> Letter:
         "why": reason(code) if code else None,
         "facts": {name: _moment(value) for name, value in mail.facts.items()},
         "support": settings.SUPPORT_EMAIL,
-        "simulated": is_simulated(Connection.objects.filter(account=account).first()),
+        "simulated": is_simulated(connection),
+        "before": connection is not None and connection.connected_at is not None,
     }
     with translation.override(account.language), timezone.override(ZoneInfo(account.time_zone)):
         text = render_to_string(f"alerts/{mail.kind}.txt", context)

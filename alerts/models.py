@@ -50,6 +50,7 @@ class Kind(models.TextChoices):
     CONNECTED = "connected", "consent"
     EXPIRING = "expiring", "ending credential"
     IDLE = "idle", "unused sign-in"
+    RECONNECT = "reconnect", "reconnect link"
 
 
 class Audience(models.TextChoices):

@@ -143,12 +143,17 @@ def failing(now: datetime, limit: int = FAILING_SHOWN) -> list[Failing]:
 
 def trend_of_hours(now: datetime, hours: int = HOURS) -> list[Point]:
     """All checks of the last hours, oldest first, the running hour last; hours without checks are there too."""
-    return _trend(Period.HOUR, now, hours, timedelta(hours=1))
+    return _trend(AllChecks.objects.all(), Period.HOUR, now, hours)
 
 
 def trend_of_days(now: datetime, days: int = DAYS) -> list[Point]:
     """All checks of the last UTC days, oldest first, today last."""
-    return _trend(Period.DAY, now, days, timedelta(days=1))
+    return _trend(AllChecks.objects.all(), Period.DAY, now, days)
+
+
+def hours_of(connection: Connection, now: datetime, hours: int = HOURS) -> list[Point]:
+    """One connection's checks of the last hours, as `trend_of_hours` has everybody's."""
+    return _trend(ConnectionChecks.objects.filter(connection=connection), Period.HOUR, now, hours)
 
 
 def refresh_backlog(now: datetime) -> Backlog:
@@ -181,9 +186,12 @@ def _since(period: Period, now: datetime, count: int, step: timedelta) -> dateti
     return start_of(period, now) - step * (count - 1)
 
 
-def _trend(period: Period, now: datetime, count: int, step: timedelta) -> list[Point]:
+def _trend(
+    rows: QuerySet[AllChecks] | QuerySet[ConnectionChecks], period: Period, now: datetime, count: int
+) -> list[Point]:
+    step = timedelta(hours=1) if period is Period.HOUR else timedelta(days=1)
     first = _since(period, now, count, step)
-    found = {row.start: row for row in AllChecks.objects.filter(period=period, start__gte=first)}
+    found: dict[datetime, CheckSums] = {row.start: row for row in rows.filter(period=period, start__gte=first)}
     starts = (first + step * number for number in range(count))
     return [_point(found[start]) if start in found else Point(start) for start in starts]
 

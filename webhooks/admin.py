@@ -125,7 +125,7 @@ class EndpointAdmin(ModelAdmin[Endpoint]):
             "days. A still older one ends now.",
             "Renew secret",
         )
-        if page := ask_first(self, request, question, [Row(endpoint.pk, str(endpoint), str(endpoint.pk))]):
+        if page := ask_first(self, request, question, [Row(endpoint.pk, str(endpoint))]):
             return page
         return self._issued(request, endpoint, endpoints.renew_secret(endpoint, **_who(request)))
 
@@ -148,7 +148,7 @@ class EndpointAdmin(ModelAdmin[Endpoint]):
             "They hear of nothing that happens from now on. What still waits goes out when they are enabled again.",
             "Disable",
         )
-        if live and (page := ask_first(self, request, question, [Row(row.pk, str(row), str(row.pk)) for row in live])):
+        if live and (page := ask_first(self, request, question, [Row(row.pk, str(row)) for row in live])):
             return page
         done = [str(row) for row in live if endpoints.disable(row.pk, why="by hand", **_who(request))]
         self._say(request, "Disabled", done)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet, TextField
 from django.db.models.functions import Cast
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -23,12 +23,10 @@ from tenants.admin.account_filters import (
     ReasonFilter,
     StateFilter,
 )
-from tenants.admin.confirm import Question, Row, ask_first
 from tenants.admin.forms import AccountForm
 from tenants.admin.parts import account_url, badge, connection_of, health_badge, state_badge, who
 from tenants.admin.typed import ModelAdmin
-from tenants.disconnecting import disconnect
-from tenants.models import Account, Mode, new_consent_key
+from tenants.models import Account, Mode
 from tenants.spans import span
 
 
@@ -52,7 +50,6 @@ class AccountAdmin(ModelAdmin[Account]):
     list_per_page = 50
     show_full_result_count = False
     search_fields = ["slug", "name", "contact_email", "connection__reader", "connection__tenant_id", "domains_text"]
-    actions = ["renew_consent_key", "disconnect_selected"]
     readonly_fields = ["consent_address", "state", "health", "reader", "created_at"]
     fieldsets = [
         (None, {"fields": ["slug", "name", "domains", "time_zone", "contact_email", "language"]}),
@@ -138,37 +135,6 @@ class AccountAdmin(ModelAdmin[Account]):
             values = {name: form.cleaned_data[name] for name in form.changed_data}
             action = "account_changed" if change else "account_created"
             audit.record(obj, action, "ok", **who(request), values=values)
-
-    @admin.action(description="Renew the consent key (old links stop working)", permissions=["change"])
-    def renew_consent_key(self, request: HttpRequest, queryset: QuerySet[Account]) -> HttpResponse | None:
-        question = Question(
-            "renew_consent_key",
-            "Renew consent keys?",
-            "Links that were sent for these accounts stop working; connections are not touched.",
-            "Renew the keys",
-        )
-        if page := ask_first(self, request, question, [Row(a.pk, str(a), str(a.pk)) for a in queryset]):
-            return page
-        for account in queryset:
-            Account.objects.filter(pk=account.pk).update(consent_key=new_consent_key())
-            audit.record(account, "consent_key_renewed", "ok", **who(request))
-        self.message_user(request, f"Renewed: {', '.join(map(str, queryset))}.", messages.SUCCESS)
-        return None
-
-    @admin.action(description="Disconnect from Microsoft 365", permissions=["change"])
-    def disconnect_selected(self, request: HttpRequest, queryset: QuerySet[Account]) -> HttpResponse | None:
-        question = Question(
-            "disconnect_selected",
-            "Disconnect from Microsoft 365?",
-            "Reading stops at once and the stored sign-ins are deleted. Only the customer can connect again.",
-            "Disconnect",
-        )
-        if page := ask_first(self, request, question, [Row(a.pk, str(a), str(a.pk)) for a in queryset]):
-            return page
-        for account in queryset:
-            disconnect(account, why="disconnected in Cadence Admin", **who(request))
-        self.message_user(request, f"Disconnected: {', '.join(map(str, queryset))}.", messages.SUCCESS)
-        return None
 
 
 _MODES = {Mode.ADMIN.value: "administrator", Mode.SERVICE_ACCOUNT.value: "service account"}

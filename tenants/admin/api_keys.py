@@ -95,7 +95,7 @@ class ApiKeyAdmin(ModelAdmin[ApiKey]):
             "Whoever uses these keys is refused from now on. A revoked key cannot be brought back.",
             "Revoke",
         )
-        if page := ask_first(self, request, question, [Row(key.pk, str(key), str(key.pk)) for key in live]):
+        if page := ask_first(self, request, question, [Row(key.pk, str(key)) for key in live]):
             return page
         for api_key in live:
             if ApiKey.objects.filter(pk=api_key.pk, revoked_at=None).update(revoked_at=timezone.now()):

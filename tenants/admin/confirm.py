@@ -24,11 +24,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One thing to be acted on. `seen` comes back with the answer and names what the person was looking at."""
+    """One thing to be acted on."""
 
     pk: int
     label: str
-    seen: str
 
 
 def ask_first(
@@ -47,8 +46,3 @@ def ask_first(
         "rows": rows,
     }
     return TemplateResponse(request, "admin/tenants/confirm_action.html", context)
-
-
-def confirmed(request: HttpRequest, seen: str) -> bool:
-    """Whether the person confirmed this very thing, and not what it has become since."""
-    return seen in request.POST.getlist("seen")

@@ -1,20 +1,19 @@
-"""Connections as the machine left them, the reason of a loss in words, and the one decision left to superusers."""
+"""Connections as the machine left them, with the reason of a loss in words."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from microsoft.reasons import reason
-from tenants import audit, status
-from tenants.admin.confirm import Question, Row, ask_first, confirmed
-from tenants.admin.parts import ReadOnlyAdmin, health_badge, state_badge, who
+from tenants import status
+from tenants.admin.parts import ReadOnlyAdmin, health_badge, state_badge
 from tenants.admin.typed import ModelAdmin
 from tenants.health import Health
 from tenants.models import Connection
@@ -51,7 +50,6 @@ class ConnectionAdmin(ReadOnlyAdmin[Connection]):
     list_select_related = ["account"]
     list_filter = ["state", HealthFilter, "mode"]
     search_fields = ["account__slug", "account__name", "reader", "tenant_id", "refused_tenant_id"]
-    actions = ["allow_refused_tenant"]
     fieldsets = [
         (
             None,
@@ -98,10 +96,6 @@ class ConnectionAdmin(ReadOnlyAdmin[Connection]):
         ),
     ]
 
-    def has_superuser_permission(self, request: HttpRequest) -> bool:
-        """What `permissions=["superuser"]` of an action asks for."""
-        return request.user.is_active and bool(getattr(request.user, "is_superuser", False))
-
     @admin.display(description="State", ordering="state")
     def shown_state(self, connection: Connection) -> SafeString:
         return state_badge(connection)
@@ -122,46 +116,3 @@ class ConnectionAdmin(ReadOnlyAdmin[Connection]):
             why.cause,
             why.support,
         )
-
-    @admin.action(
-        description="Allow the switch to the Microsoft 365 organisation that was refused last",
-        permissions=["superuser"],
-    )
-    def allow_refused_tenant(self, request: HttpRequest, queryset: QuerySet[Connection]) -> HttpResponse | None:
-        refused = list(queryset.exclude(refused_tenant_id="").select_related("account"))
-        if not refused:
-            self.message_user(request, "No other organisation was refused there.", messages.WARNING)
-            return None
-        question = Question(
-            "allow_refused_tenant",
-            "Allow the switch to another organisation?",
-            "The next sign-in from exactly this tenant will replace the present connection. "
-            "Make sure that the customer really moves.",
-            "Allow the switch",
-        )
-        rows = [
-            Row(c.pk, f"{c.account}: from {c.tenant_id} to {c.refused_tenant_id}", f"{c.pk}:{c.refused_tenant_id}")
-            for c in refused
-        ]
-        if page := ask_first(self, request, question, rows):
-            return page
-        for connection in refused:
-            self._allow(request, connection)
-        return None
-
-    def _allow(self, request: HttpRequest, connection: Connection) -> None:
-        tenant = connection.refused_tenant_id
-        same = Connection.objects.filter(pk=connection.pk, refused_tenant_id=tenant)
-        if not confirmed(request, f"{connection.pk}:{tenant}") or not same.update(allowed_tenant_id=tenant):
-            text = f"{connection.account}: another tenant was refused in the meantime; please look again."
-            self.message_user(request, text, messages.ERROR)
-            return
-        audit.record(
-            connection.account,
-            "tenant_switch_allowed",
-            "ok",
-            **who(request),
-            tenant_id=tenant,
-            previous_tenant_id=connection.tenant_id,
-        )
-        self.message_user(request, f"{connection.account} may now connect from {tenant}.", messages.SUCCESS)

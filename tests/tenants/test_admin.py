@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib import admin
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.db import connection as database
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from sandbox import Sandbox
 from tenants.models import (
     Account,
     AllChecks,
@@ -31,7 +30,6 @@ from tests.factories import Api, make_account, make_api_key
 
 OLD_TENANT = "11111111-1111-4111-8111-111111111111"
 NEW_TENANT = "22222222-2222-4222-8222-222222222222"
-OTHER_TENANT = "33333333-3333-4333-8333-333333333333"
 FORM = {
     "name": "Contoso",
     "time_zone": "Europe/Berlin",
@@ -51,16 +49,6 @@ def root(db: None) -> Client:
     return client
 
 
-@pytest.fixture
-def clerk(db: None) -> Client:
-    """Staff who may view and change everything of `tenants`, but are no superuser."""
-    user = User.objects.create_user("clerk", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(content_type__app_label="tenants"))
-    client = Client()
-    client.force_login(user)
-    return client
-
-
 def act(client: Client, model: str, action: str, *pks: int, **extra: Any) -> Any:
     data = {"action": action, "_selected_action": [str(pk) for pk in pks], "index": "0", **extra}
     return client.post(f"/admin/tenants/{model}/", data, follow=True)
@@ -70,10 +58,6 @@ def last_entry() -> AuditEntry:
     entry = AuditEntry.objects.first()
     assert entry is not None
     return entry
-
-
-def hidden_values(answer: Any, name: str) -> list[str]:
-    return re.findall(rf'name="{name}" value="([^"]*)"', answer.content.decode())
 
 
 def test_what_holds_secrets_is_not_in_the_admin_at_all() -> None:
@@ -163,31 +147,6 @@ def test_nobody_deletes_an_account_or_a_key(root: Client) -> None:
     assert Account.objects.exists() and ApiKey.objects.exists()
 
 
-def test_a_renewed_consent_key_closes_the_old_link_after_a_question(root: Client) -> None:
-    account, other = make_account("contoso"), make_account("fabrikam")
-    old, untouched = account.consent_key, other.consent_key
-    question = act(root, "account", "renew_consent_key", account.pk)
-    assert "Links that were sent for these accounts stop working" in question.content.decode()
-    assert Client().get(f"/connect/{old}/").status_code == 200
-    act(root, "account", "renew_consent_key", account.pk, confirmed="yes")
-    account.refresh_from_db()
-    other.refresh_from_db()
-    assert Client().get(f"/connect/{old}/").status_code == 404
-    assert Client().get(f"/connect/{account.consent_key}/").status_code == 200
-    assert other.consent_key == untouched
-    assert (last_entry().action, last_entry().actor, last_entry().account) == ("consent_key_renewed", "root", account)
-    assert account.consent_key not in str(last_entry().details)
-
-
-def test_disconnecting_deletes_the_tokens_after_a_question(root: Client, contoso: Any, microsoft: Sandbox) -> None:
-    assert "Disconnect from Microsoft 365?" in act(root, "account", "disconnect_selected", contoso.pk).content.decode()
-    assert TokenRecord.objects.exists()
-    act(root, "account", "disconnect_selected", contoso.pk, confirmed="yes")
-    assert not TokenRecord.objects.exists()
-    assert Connection.objects.get().state == "disabled"
-    assert (last_entry().action, last_entry().actor, last_entry().address) == ("disconnect", "root", "127.0.0.1")
-
-
 # Connections
 
 
@@ -199,45 +158,6 @@ def switchable(slug: str = "contoso", refused: str = NEW_TENANT) -> Connection:
         refused_tenant_id=refused,
         connected_at=datetime.now(UTC),
     )
-
-
-def test_a_superuser_allows_exactly_the_tenant_that_was_shown(root: Client) -> None:
-    row = switchable()
-    question = act(root, "connection", "allow_refused_tenant", row.pk)
-    assert f"contoso: from {OLD_TENANT} to {NEW_TENANT}" in question.content.decode()
-    row.refresh_from_db()
-    assert row.allowed_tenant_id == ""
-    seen = hidden_values(question, "seen")
-    act(root, "connection", "allow_refused_tenant", row.pk, confirmed="yes", seen=seen)
-    row.refresh_from_db()
-    assert (row.tenant_id, row.allowed_tenant_id) == (OLD_TENANT, NEW_TENANT)
-    assert (last_entry().action, last_entry().actor) == ("tenant_switch_allowed", "root")
-    assert last_entry().details == {"tenant_id": NEW_TENANT, "previous_tenant_id": OLD_TENANT}
-
-
-def test_a_tenant_that_was_refused_after_the_question_is_not_allowed_by_its_answer(root: Client) -> None:
-    row = switchable()
-    seen = hidden_values(act(root, "connection", "allow_refused_tenant", row.pk), "seen")
-    Connection.objects.update(refused_tenant_id=OTHER_TENANT)
-    answer = act(root, "connection", "allow_refused_tenant", row.pk, confirmed="yes", seen=seen)
-    row.refresh_from_db()
-    assert row.allowed_tenant_id == "" and "please look again" in answer.content.decode()
-    assert not AuditEntry.objects.exists()
-
-
-def test_only_superusers_allow_a_switch(clerk: Client) -> None:
-    row = switchable()
-    assert "allow_refused_tenant" not in clerk.get("/admin/tenants/connection/").content.decode()
-    act(clerk, "connection", "allow_refused_tenant", row.pk, confirmed="yes", seen=[f"{row.pk}:{NEW_TENANT}"])
-    row.refresh_from_db()
-    assert row.allowed_tenant_id == "" and not AuditEntry.objects.exists()
-
-
-def test_where_nothing_was_refused_nothing_can_be_allowed(root: Client) -> None:
-    row = switchable(refused="")
-    answer = act(root, "connection", "allow_refused_tenant", row.pk, confirmed="yes")
-    assert "No other organisation was refused there" in answer.content.decode()
-    assert not AuditEntry.objects.exists()
 
 
 def test_a_lost_connection_shows_its_reason_in_words(root: Client) -> None:
