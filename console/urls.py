@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern
 
-from console import account_page, actions, availability, bundle, landing, policy, sign_in
+from console import account_page, actions, availability, bundle, landing, policy, preflight, sign_in
 from console.evidence import pages as evidence
 
 # Each module lists its own, in the order of the pages.
@@ -14,6 +14,7 @@ urlpatterns: list[URLPattern] = [
     *actions.urlpatterns,
     *availability.urlpatterns,
     *policy.urlpatterns,
+    *preflight.urlpatterns,
     *bundle.urlpatterns,
     *evidence.urlpatterns,
     *sign_in.urlpatterns,

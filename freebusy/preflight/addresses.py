@@ -6,6 +6,7 @@ import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -50,16 +51,16 @@ def decode(content: bytes) -> str:
         return content.decode("cp1252", errors="replace")
 
 
-def parse(text: str) -> Roster:
-    """Addresses of a text: one a line, or many between commas, semicolons, tabs or spaces; `Ann <ann@x.example>`.
+def parse(*texts: str) -> Roster:
+    """Addresses of texts: one a line, or many between commas, semicolons, tabs or spaces; `Ann <ann@x.example>`.
 
     On a line with a single address everything else is taken for its name and other columns; between several
-    addresses an entry without one is invalid. A heading such as "Name;E-mail" in the first line is left out.
+    addresses an entry without one is invalid. A heading such as "Name;E-mail" in a text's first line is left out.
     """
     found: dict[str, str] = {}
     invalid: dict[str, None] = {}
     repeated = beside = 0
-    for number, line in enumerate(_lines(text)):
+    for number, line in chain.from_iterable(enumerate(_lines(text)) for text in texts):
         candidates = [candidate for candidate in map(_bare, _AROUND.split(line)) if "@" in candidate]
         if not candidates:
             if number or not _HEADING.search(line):

@@ -17,6 +17,9 @@ from django.test import Client
 from django.utils import timezone
 
 from alerts.models import Incident, Mail
+from freebusy.models import Preflight
+from freebusy.preflight.addresses import Roster
+from freebusy.preflight.runs import start
 from sandbox.browser import sign_in
 from tenants.models import Account, ApiKey, AuditEntry, Connection, ConsentAttempt, HealthCheck
 from tests.factories import make_account, make_api_key
@@ -31,6 +34,11 @@ APP_INDEX = next(route for route in routes() if "<app_label>" in route).removepr
 # The columns: the strangers in this order, then whoever is entitled: the account's own key, the browser that began
 # the consent, a superuser. "-" where the entitled one's request would only repeat what other tests do.
 GET = {
+    "/admin/accounts/<slug:slug>/preflight/": "302 302 302 302 403 200",
+    "/admin/accounts/<slug:slug>/preflight/<int:run>/": "302 302 302 302 403 200",
+    "/admin/accounts/<slug:slug>/preflight/<int:run>/progress.json": "302 302 302 302 403 200",
+    "/admin/accounts/<slug:slug>/preflight/<int:run>/result.csv": "302 302 302 302 403 200",
+    "/admin/accounts/<slug:slug>/preflight/<int:run>/cancel/": "302 302 302 302 405 405",
     "/admin/accounts/<slug:slug>/availability/": "302 302 302 302 403 200",
     "/admin/accounts/<slug:slug>/policy/": "302 302 302 302 403 200",
     "/admin/accounts/<slug:slug>/bundle/": "302 302 302 302 403 200",
@@ -74,6 +82,11 @@ GET = {
     "/admin/accounts/<slug:slug>/evidence.pdf": "302 302 302 302 403 200",
 }
 POST = {
+    "/admin/accounts/<slug:slug>/preflight/": "302 302 302 302 403 -",
+    "/admin/accounts/<slug:slug>/preflight/<int:run>/": "302 302 302 302 405 -",
+    "/admin/accounts/<slug:slug>/preflight/<int:run>/progress.json": "302 302 302 302 405 -",
+    "/admin/accounts/<slug:slug>/preflight/<int:run>/result.csv": "302 302 302 302 405 -",
+    "/admin/accounts/<slug:slug>/preflight/<int:run>/cancel/": "302 302 302 302 403 -",
     "/admin/accounts/<slug:slug>/availability/": "302 302 302 302 403 -",
     "/admin/accounts/<slug:slug>/policy/": "302 302 302 302 403 -",
     "/admin/accounts/<slug:slug>/bundle/": "302 302 302 302 403 -",
@@ -163,6 +176,7 @@ class Cast:
             "<slug:key>": self.account.consent_key,
             "<slug:slug>": self.account.slug,
             "<path:content_type_id>": "1",
+            "<int:run>": str(Preflight.objects.get().pk),
             "<path:object_id>": str(self._pk(route)),
             "<id>": str(User.objects.get(username="root").pk),
             APP_INDEX: "tenants/",
@@ -188,6 +202,7 @@ def cast(contoso: Account, consent: Callable[..., Any]) -> Cast:
     Group.objects.create(name="clerks")
     Incident.objects.create(subject="connection", connection=contoso.connection, began_at=timezone.now())
     note_test(Endpoint.objects.create(url="https://hooks.example/", secret=new_secret(), all_accounts=True))
+    start(contoso, Roster(("ann@contoso.example",)), by="root")
     root, staff = User.objects.create_superuser("root"), User.objects.create_user("clerk", is_staff=True)
     root_browser, staff_browser, own_browser = Client(), Client(), Client()
     root_browser.force_login(root)
@@ -226,7 +241,7 @@ def knock(cast: Cast, method: str, route: str, who: Who) -> Any:
 
 def everything_kept() -> dict[str, Any]:
     """The rows that a stranger may not change; the entitled one's own reads are noted on the connection."""
-    kept = (Account, ApiKey, Connection, HealthCheck, Endpoint, Delivery, Incident, Mail, User, Group)
+    kept = (Account, ApiKey, Connection, HealthCheck, Endpoint, Delivery, Incident, Mail, User, Group, Preflight)
     return {
         model.__name__: [
             model_to_dict(row, exclude=["last_login", "last_used_at", "probe_due_at"])
