@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -311,6 +312,8 @@ INSTALLED_APPS = [
     "freebusy.apps.FreebusyConfig",
     "alerts.apps.AlertsConfig",
     "webhooks.apps.WebhooksConfig",
+    "axes",  # before staff: whether an address is locked out is decided first
+    "staff.apps.StaffConfig",
     "console.apps.ConsoleConfig",
     "console.apps.CadenceAdminConfig",
     "django.contrib.auth",
@@ -335,8 +338,10 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",  # last: it replaces the answer to whoever is locked out
 ]
 ROOT_URLCONF = "cadence_exchange.urls"
 WSGI_APPLICATION = "cadence_exchange.wsgi.application"
@@ -358,6 +363,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("fr", "Français"), ("es", "Español")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
@@ -400,6 +406,25 @@ CONTENT_SECURITY_POLICY = {
         "form-action": ["'self'", *_sign_in_origins()],
     }
 }
+
+# --- staff ------------------------------------------------------------------------------------------------------
+ADMIN_REQUIRE_TOTP = env_bool("ADMIN_REQUIRE_TOTP", False)
+ADMIN_SESSION_HOURS = env_int("ADMIN_SESSION_HOURS", 12, least=1, most=168)
+SESSION_COOKIE_AGE = ADMIN_SESSION_HOURS * 3600
+# By address alone: by name, anybody could lock out anybody.
+AXES_LOCKOUT_PARAMETERS = ["ip_address"]
+AXES_CLIENT_IP_CALLABLE = "tenants.audit.client_address"
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_CALLABLE = "console.sign_in.locked_out"
+# The audit trail is ours; what django-axes needs for counting holds no name.
+AXES_USERNAME_CALLABLE = "staff.sign_ins.hashed_name"
+AXES_SENSITIVE_PARAMETERS = ["username", "password", "code", "next", "csrfmiddlewaretoken"]
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
 
 # --- API --------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
@@ -459,5 +484,7 @@ LOGGING = {
         "django": {"handlers": [], "level": "NOTSET", "propagate": True},
         # At DEBUG it quotes a template's whole context, and with it the query of /connect/callback/: the code.
         "django.template": {"level": "INFO"},
+        # It says what staff/sign_ins.py says, with less care for what is typed into a name's field.
+        "axes": {"level": "ERROR"},
     },
 }

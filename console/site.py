@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver
 from django.utils import timezone
@@ -28,6 +28,21 @@ class CadenceAdmin(AdminSite):
             answer.template_name = "admin/console/landing.html"
             answer.context_data = {**(answer.context_data or {}), **landing(timezone.now())}
         return answer
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Staff who have given all that their sign-in asks for."""
+        from staff.second_factor import next_step
+
+        return super().has_permission(request) and not next_step(request.user)
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The password; whoever has given it goes on to what is still to do."""
+        from console.sign_in import on_to
+        from staff.second_factor import next_step
+
+        if request.method == "GET" and super().has_permission(request) and (step := next_step(request.user)):
+            return on_to(request, step)
+        return super().login(request, extra_context)
 
     def get_urls(self) -> list[Any]:
         from console.urls import urlpatterns  # the views need the finished site

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-APPS = ("cadence_exchange", "microsoft", "tenants", "freebusy", "alerts", "webhooks", "console")
+APPS = ("cadence_exchange", "microsoft", "tenants", "freebusy", "alerts", "webhooks", "staff", "console")
 LOCKS = ["requirements.txt", "requirements-dev.txt"]
 
 # Who turns a Secret into text, and why.
@@ -20,6 +20,7 @@ MAY_REVEAL = {
     "tenants/fields.py": "encrypts for the column",
     "tenants/management/commands/create_api_key.py": "shows a new API key this once",
     "tenants/admin/api_keys.py": "shows a new API key this once",
+    "staff/models.py": "computes the codes of an authenticator app",
     "webhooks/signing.py": "signs what receivers are sent",
     "webhooks/management/commands/create_webhook.py": "shows a new signing secret this once",
     "webhooks/admin.py": "shows a new signing secret this once",

@@ -67,6 +67,19 @@ STORED = (
     Kept("API keys", "prefix and hash; the key itself is shown once", "until deleted; revoking keeps the row", False),
     Kept("webhook endpoints", "address; signing secrets, encrypted", "disabling keeps the row", False),
     Kept(
+        "staff: name, hash of the password, secret of the authenticator app, encrypted, hashes of recovery codes",
+        "users, second factors",
+        "until deleted",
+        False,
+    ),
+    Kept("sign-ins of staff: name, address (IP), outcome", "audit trail", "stays", False),
+    Kept(
+        "failed sign-ins of staff: address (IP), browser, hash of the name",
+        "lock-out",
+        "15 minutes, then until the next one",
+        False,
+    ),
+    Kept(
         "what webhooks told: account, state, health, reason; the receiver's status",
         "deliveries",
         "30 days",
