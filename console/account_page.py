@@ -179,7 +179,7 @@ def _incidents(connection: Connection | None) -> list[tuple[Incident, str, Reaso
     """Those that last, the connection's own and everybody's, with how bad it is in words, and why."""
     own = Q(connection=None) if connection is None else Q(connection=None) | Q(connection=connection)
     rows = Incident.open().filter(own).order_by("-began_at")
-    return [(row, SEVERITIES[row.severity], reason(row.code) if row.code else None) for row in rows]
+    return [(row, SEVERITIES.get(row.severity, "in trouble"), reason(row.code) if row.code else None) for row in rows]
 
 
 def _deeper(request: HttpRequest, account: Account) -> list[tuple[str, str]]:

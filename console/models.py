@@ -11,11 +11,21 @@ from console.permissions import PERMISSIONS
 from tenants.models import Account
 
 
+class NoRows(models.Manager["Console"]):
+    """Finds nothing, without asking: Django's admin looks for rows of any model that it is told of."""
+
+    def get_queryset(self) -> models.QuerySet[Console]:
+        return super().get_queryset().none()
+
+
 class Console(models.Model):
     """No table: Django wants a model for permissions that are about no kind of row."""
 
+    objects = NoRows()
+
     class Meta:
         managed = False
+        base_manager_name = "objects"
         default_permissions = ()
         permissions = list(PERMISSIONS.items())
 
