@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.urls import reverse
-from django.utils.module_loading import import_string
 from rest_framework.exceptions import APIException
-from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from tenants.models import Account
 
@@ -45,10 +44,7 @@ class Exchange:
 
 def refusal(error: APIException) -> Refusal:
     """As the API answers it, by the API's own handler."""
-    handler: Callable[[Exception, Mapping[str, Any]], Response] = import_string(
-        settings.REST_FRAMEWORK["EXCEPTION_HANDLER"]
-    )
-    answer = handler(error, {})
+    answer = APIView().get_exception_handler()(error, {})
     return Refusal(answer.status_code, {name: value for name, value in answer.data.items() if name != "consent_url"})
 
 

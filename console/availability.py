@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -77,7 +78,7 @@ def _result(account: Account, inspection: Inspection) -> Json:
         "answered": True,
         "policy": looked["policy"],
         "time_zone": looked["time_zone"],
-        "as_of": looked["as_of"],
+        "read_at": f"{datetime.fromisoformat(looked['as_of']):%a %d %b %Y %H:%M:%S}",
         "mailboxes": list(_mailboxes(looked)),
         "slots": [{**slot, "when": span(slot["start"], slot["end"])} for slot in found["slots"]],
         "truncated": found["truncated"],

@@ -15,7 +15,7 @@ from rest_framework.exceptions import APIException, ValidationError
 from console.answering import refusal, span
 from console.availability import MEANINGS
 from console.pages import account_of, may, page, show
-from console.question_form import WindowForm, coming_days
+from console.question_form import AddressesField, WindowForm, coming_days
 from freebusy.answers import policy_json
 from freebusy.core.intervals import from_instant
 from freebusy.core.rules import PRESETS, ConflictPolicy
@@ -35,6 +35,8 @@ Json = dict[str, Any]
 class WhatIfForm(WindowForm):
     """Another preset, and whose calendars to compare it on."""
 
+    required = AddressesField(label="People", help_text="One address per line.")
+    rooms = AddressesField(label="Rooms", help_text="Judged by the rules for rooms.")
     policy = forms.ChoiceField(label="Compare with", widget=forms.RadioSelect)
     known = forms.BooleanField(
         label="Also the mailboxes that the API was asked for lately", required=False, initial=True

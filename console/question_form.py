@@ -42,7 +42,6 @@ class WindowForm(forms.Form):
     """Whom and when. Times are wall times in the zone chosen."""
 
     required = AddressesField(label="People who must come", help_text="One address per line.")
-    optional = AddressesField(label="People who may come")
     rooms = AddressesField(label="Rooms", help_text="One of them must be free.")
     start = forms.CharField(label="From", widget=WallTimeInput)
     end = forms.CharField(label="Until", widget=WallTimeInput)
@@ -51,9 +50,8 @@ class WindowForm(forms.Form):
     def body(self) -> Json:
         """The request, once the form is valid."""
         given = self.cleaned_data
-        people = [{"email": email} for email in given["required"]]
         return {
-            "attendees": [*people, *({"email": email, "required": False} for email in given["optional"])],
+            "attendees": [{"email": email} for email in given["required"]],
             "rooms": given["rooms"],
             "start": _with_offset(given["start"], given["time_zone"]),
             "end": _with_offset(given["end"], given["time_zone"]),
@@ -64,6 +62,7 @@ class WindowForm(forms.Form):
 class QuestionForm(WindowForm):
     """A question for times that work."""
 
+    optional = AddressesField(label="People who may come")
     duration_minutes = forms.IntegerField(label="Minutes long", initial=60)
     step_minutes = forms.IntegerField(label="A candidate every … minutes", initial=30)
     days = forms.MultipleChoiceField(
@@ -82,9 +81,10 @@ class QuestionForm(WindowForm):
     )
 
     def body(self) -> Json:
-        given = self.cleaned_data
+        given, window = self.cleaned_data, super().body()
         return {
-            **super().body(),
+            **window,
+            "attendees": [*window["attendees"], *({"email": e, "required": False} for e in given["optional"])],
             "duration_minutes": given["duration_minutes"],
             "step_minutes": given["step_minutes"],
             "working_hours": {"days": given["days"], "start": given["hours_start"], "end": given["hours_end"]},

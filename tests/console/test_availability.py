@@ -120,17 +120,22 @@ def test_what_the_api_would_refuse_is_refused_in_its_words_and_costs_microsoft_n
     assert microsoft.counters["requests"] == 0
 
 
-def test_a_refusal_of_microsofts_is_shown_as_the_api_says_it(
+def test_while_microsoft_gives_nothing_the_page_shows_the_refusal_of_the_api(
     crowd: dict[str, Any], support: Any, microsoft: Sandbox
 ) -> None:
-    microsoft.control.set({"faults": [{"path": "/v1.0/me/calendar/getSchedule", "status": 403, "times": None}]})
+    microsoft.control.set({"trouble": {"full@contoso.example": "ErrorServerBusy"}})
     page = support.post(PAGE, {**crowd, "optional": "", "rooms": ""})
-    assert page.status_code in (200, 503)
-    microsoft.control.set({"clear_faults": True})
-    make_account("new")
-    page = support.post("/admin/accounts/new/availability/", {**crowd})
+    assert (page.status_code, shown(page, "refused").problem["code"]) == (503, "microsoft_unavailable")
+    assert "None of the mailboxes could be read" in page.content.decode()
+    entry = AuditEntry.objects.first()
+    assert entry is not None
+    assert entry.outcome == "microsoft_unavailable"
+
+
+def test_an_account_that_is_not_connected_says_so_without_its_consent_link(crowd: dict[str, Any], support: Any) -> None:
+    account = make_account("new")
+    page = support.post("/admin/accounts/new/availability/", crowd)
     assert (page.status_code, shown(page, "refused").problem["code"]) == (409, "not_connected")
-    account = Account.objects.get(slug="new")
     assert account.consent_key not in page.content.decode()
 
 

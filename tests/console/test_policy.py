@@ -34,7 +34,7 @@ def roster(contoso: Account, microsoft: Sandbox) -> dict[str, Any]:
         mailbox(microsoft, name, *events, *long, *whole)
     lost = mailbox(microsoft, "lost", trouble="ErrorNoFreeBusyAccess")
     given = fields("pat@contoso.example", lost, rooms=("hall@contoso.example",))
-    return {name: given[name] for name in ("required", "optional", "rooms", "start", "end", "time_zone")}
+    return {name: given[name] for name in ("required", "rooms", "start", "end", "time_zone")}
 
 
 @pytest.fixture
