@@ -206,7 +206,7 @@ def of_incident(incident: Incident) -> list[Event]:
         Event(
             at=incident.opened_at,
             kind=Kind.INCIDENT,
-            headline=f"Incident opened: {SEVERITIES.get(incident.severity, "in trouble")}",
+            headline=f"Incident opened: {SEVERITIES.get(incident.severity, 'in trouble')}",
             detail=f"{reason(incident.code).title} ({incident.code})" if incident.code else "",
             tone=Tone.WARN if incident.severity == Severity.DEGRADED else Tone.BAD,
             row=row,
