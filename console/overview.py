@@ -22,11 +22,13 @@ from alerts.credentials import own_credential
 from alerts.models import Incident
 from alerts.trouble import Severity
 from microsoft.reasons import Actor, Reason, reason
+from microsoft.reasons import Kind as ReasonKind
 from tenants import breaker_store, breakers, heartbeat, recent, status
 from tenants.admin.parts import account_url, badge
 from tenants.breakers import OpenBreaker
 from tenants.health import Health
 from tenants.lifecycle import State
+from tenants.models import Connection
 from tenants.spans import span
 from webhooks import outbox as webhooks
 
@@ -81,7 +83,10 @@ class Vital:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A row of the list of failing connections. `stands`: the health of one that is enabled, else the state."""
+    """A row of the list of failing connections.
+
+    `stands`: the health of one that is enabled, else the state. `note`: what support should know besides the next step.
+    """
 
     account: str
     name: str
@@ -93,6 +98,7 @@ class Trouble:
     code: str
     actor: str
     next_step: str
+    note: str
 
     @property
     def badge(self) -> SafeString:
@@ -196,18 +202,32 @@ def banner(breaker: OpenBreaker, now: datetime) -> Banner:
 
 
 def _trouble(row: status.Failing, now: datetime) -> Trouble:
-    title, code, actor, next_step = _words(row.why)
-    lasts = span(now - row.since) if row.since else ""
-    stands = row.health.value if row.state is State.ENABLED else row.state.value
-    url = account_url(row.account)
-    return Trouble(row.account, row.name, url, stands, row.since, lasts, title, code, actor, next_step)
+    why = row.why or _UNCHECKED
+    theirs = why.actor in (Actor.PERSON, Actor.CUSTOMER_ADMIN)
+    return Trouble(
+        account=row.account,
+        name=row.name,
+        url=account_url(row.account),
+        stands=row.health.value if row.state is State.ENABLED else row.state.value,
+        since=row.since,
+        lasts=span(now - row.since) if row.since else "",
+        title=why.title,
+        code=why.code,
+        actor=why.actor.in_words,
+        next_step=why.what_to_do if theirs else why.support,
+        note=why.support if theirs else "",
+    )
 
 
-def _words(why: Reason | None) -> tuple[str, str, str, str]:
-    if why is None:
-        step = "See below whether the worker runs and probes are in time; then check the connection."
-        return "Nobody has checked it lately", "", Actor.CADENCE.in_words, step
-    return why.title, why.code, why.actor.in_words, why.support
+_UNCHECKED = Reason(
+    code="",
+    kind=ReasonKind.UNKNOWN,
+    actor=Actor.CADENCE,
+    title="Nobody has checked it lately",
+    cause="",
+    what_to_do="",
+    support="See below whether worker and beat run and whether probes are in time; then check the connection.",
+)
 
 
 def _vitals(now: datetime, of_tenants: list[OpenBreaker]) -> Iterator[Vital]:
@@ -267,8 +287,9 @@ def _breakers(of_tenants: list[OpenBreaker]) -> Vital:
     if not of_tenants:
         return Vital(name, "closed", "good", "no single customer’s is open")
     tenants = sorted({breaker.tenant for breaker in of_tenants})
-    links = tuple(Link(tenant, accounts_url(q=tenant)) for tenant in tenants[:TENANTS_SHOWN])
-    return Vital(name, "open", "warn", f"of {len(tenants):,} Entra tenants", links)
+    slugs = dict(Connection.objects.filter(tenant_id__in=tenants).values_list("tenant_id", "account__slug"))
+    links = tuple(Link(slugs.get(it, it), accounts_url(q=it)) for it in tenants[:TENANTS_SHOWN])
+    return Vital(name, "open", "warn", f"of {len(tenants):,} Entra tenant{'s' if len(tenants) > 1 else ''}:", links)
 
 
 def credential(now: datetime) -> Vital:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
@@ -14,8 +14,3 @@ def span(length: timedelta) -> str:
         if seconds >= unit * (2 if name == "d" else 1):  # 47 h says more than 1 d
             return f"{seconds // unit} {name}"
     return f"{seconds} s"
-
-
-def ago(at: datetime | None, now: datetime) -> str:
-    """`5 min ago`, or `never`."""
-    return f"{span(now - at)} ago" if at else "never"

@@ -65,11 +65,11 @@ class AccountAdmin(ModelAdmin[Account]):
 
     def get_list_display(self, request: HttpRequest) -> Any:
         # Without the permission the account's page is closed to them; the row's own page is not.
-        first = "page" if request.user.has_perm("console.view_status") else "slug"
-        return [first, "name", "shown_state", "shown_health", "why_in_words", "last_check", "reader", "mode", "cloud"]
+        first = "page" if request.user.has_perm("console.view_status") else "row"
+        return [first, "shown_state", "shown_health", "why_in_words", "last_check", "reading"]
 
     def get_list_display_links(self, request: HttpRequest, list_display: Any) -> Any:
-        return ["slug"] if "slug" in list_display else None
+        return ["row"] if "row" in list_display else None
 
     def get_fieldsets(self, request: HttpRequest, obj: Account | None = None) -> Any:
         return [*self.fieldsets, self._machine_fieldset] if obj else self.fieldsets
@@ -95,7 +95,12 @@ class AccountAdmin(ModelAdmin[Account]):
 
     @admin.display(description="account", ordering="slug")
     def page(self, account: Account) -> SafeString:
-        return format_html('<a href="{}">{}</a>', account_url(account.slug), account.slug)
+        url = account_url(account.slug)
+        return format_html('<a href="{}">{}</a><span class="under">{}</span>', url, account.slug, account.name)
+
+    @admin.display(description="account", ordering="slug")
+    def row(self, account: Account) -> SafeString:
+        return format_html('{}<span class="under">{}</span>', account.slug, account.name)
 
     @admin.display(description="state", ordering="connection__state")
     def shown_state(self, account: Any) -> SafeString:
@@ -120,10 +125,13 @@ class AccountAdmin(ModelAdmin[Account]):
         connection = connection_of(account)
         return _moment(connection.last_check_at, "{} ago") if connection and connection.last_check_at else ""
 
-    @admin.display(ordering="connection__mode", empty_value="–")
-    def mode(self, account: Account) -> str:
+    @admin.display(description="read by", ordering="connection__reader")
+    def reading(self, account: Account) -> SafeString:
         connection = connection_of(account)
-        return _MODES.get(connection.mode, "") if connection else ""
+        if connection is None or not connection.reader:
+            return format_html('–<span class="under">{}</span>', account.cloud)
+        how = f"{_MODES.get(connection.mode, connection.mode)}, {account.cloud}"
+        return format_html('{}<span class="under">{}</span>', connection.reader, how)
 
     @admin.display(description="Consent link")
     def consent_address(self, account: Account) -> SafeString:
@@ -141,13 +149,15 @@ _MODES = {Mode.ADMIN.value: "administrator", Mode.SERVICE_ACCOUNT.value: "servic
 
 
 def _lasting(shown: SafeString, since: datetime | None) -> SafeString:
-    return format_html("{} {}", shown, _moment(since, "for {}")) if since else shown
+    if since is None:
+        return shown
+    return format_html('{}<span class="under">{}</span>', shown, _moment(since, "for {}"))
 
 
 def _moment(at: datetime, form: str) -> SafeString:
     """How long ago, and when exactly under the pointer."""
     words = form.format(span(timezone.now() - at))
-    return format_html('<time class="quiet" datetime="{0}" title="{0}">{1}</time>', f"{at:%Y-%m-%dT%H:%M:%SZ}", words)
+    return format_html('<time datetime="{0}" title="{0}">{1}</time>', f"{at:%Y-%m-%dT%H:%M:%SZ}", words)
 
 
 def _copyable(account: Account) -> SafeString:
