@@ -8,7 +8,7 @@ SHELL := /bin/bash
 PYTEST := -q -n auto --dist loadgroup
 PUBLIC := https://exchangeintegration.eventcadence.com
 
-.PHONY: help demo demo-reset test check format screenshots lock clean docs translations bench-sweep simulate-year kill-worker
+.PHONY: help demo demo-reset test check format screenshots lock clean docs translations bench-sweep bench-admin simulate-year kill-worker
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -76,6 +76,10 @@ lock: $(READY) ## Compile requirements*.txt anew from requirements*.in
 bench-sweep: $(READY) ## Refreshes and probes of 10,000 connections, on SQLite and on PostgreSQL (figures: var/bench-sweep.json)
 	@mkdir -p var
 	$(BIN)/python -m benchmarks.sweep --json var/bench-sweep.json
+
+bench-admin: $(READY) ## Landing page and account list with 10,000 accounts on PostgreSQL, against an empty list
+	@mkdir -p var
+	$(BIN)/python -m benchmarks.admin_pages --json var/bench-admin.json
 
 simulate-year: $(READY) ## A year of 220 customers, outages and repairs, with the real engine (STORY_SEED=2 for another one)
 	SIMULATED_DAYS=365 $(BIN)/pytest -q tests/year

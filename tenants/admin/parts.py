@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from typing import Any, TypeVar
-from urllib.parse import urlencode
 
 from django.db.models import Model
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -62,11 +61,8 @@ def state_badge(connection: Connection | None) -> SafeString:
 
 
 def account_url(slug: str) -> str:
-    """The account's own page in Cadence Admin; the list, searched for it, where that page is not installed."""
-    try:
-        return reverse("admin:account", args=[slug])
-    except NoReverseMatch:
-        return f"{reverse('admin:tenants_account_changelist')}?{urlencode({'q': slug})}"
+    """The account's own page in Cadence Admin."""
+    return reverse("admin:account", args=[slug])
 
 
 class ReadOnlyAdmin(ModelAdmin[M]):

@@ -199,7 +199,7 @@ def test_ten_thousand_connections_cost_as_many_queries_as_ten_and_no_single_chec
         with database.cursor() as cursor:
             cursor.execute("ANALYZE")
     many = statements(everything)
-    assert len(many) == len(few) == 9
+    assert len(many) == len(few) == 10
     plans = [plan(sql) for sql in many]
     assert all(plans)
     assert not any("tenants_healthcheck" in text for text in [*plans, *many])
