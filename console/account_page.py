@@ -103,13 +103,15 @@ def account_page(request: HttpRequest, account: Account, *, link: str = "") -> T
 
 def _of_connection(request: HttpRequest, account: Account, connection: Connection, now: datetime) -> dict[str, Any]:
     code = why_bad(connection)
-    unchecked = connection.enabled and shown_health(connection, now) is Health.UNKNOWN
+    health = shown_health(connection, now)
+    unchecked = connection.enabled and health is Health.UNKNOWN
     consents = AuditEntry.objects.filter(account=account, action="consent", outcome="enabled")
     token = TokenRecord.objects.filter(connection=connection).defer("refresh_token", "access_token").first()
     hours = status.hours_of(connection, now)
     return {
         "why": reason(code) if code and not unchecked else None,
         "unchecked": unchecked,
+        "well": connection.enabled and health is Health.HEALTHY,
         "consented": consents.first(),
         "token": token,
         "token_failure": reason(token.last_failure_code) if token and token.failures else None,
