@@ -10,7 +10,7 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
-from microsoft.reasons import REASONS, Actor, Kind, Reason
+from microsoft.reasons import REASONS, Kind, Reason
 
 _KINDS = {
     Kind.TRANSIENT: ("Passes by itself", "We retry with back-off. The connection stays."),

@@ -73,8 +73,8 @@ _SIGN_IN: list[Reason] = [
         cause="This customer was connected to a different Microsoft Entra tenant before.",
         what_to_do="Sign in with an account of the organisation connected before. If you have moved to a new "
         "tenant, ask Cadence support to allow the switch.",
-        support="Confirm with the customer that the move is real, allow the switch in the admin, then let "
-        "them consent again. The existing connection is unchanged.",
+        support="Confirm with the customer that the move is real. Propose the switch on the account's page; "
+        "another person, a superuser, approves it. Then let them consent again. The existing connection is unchanged.",
     ),
     *rows(
         ["scope_missing"],

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone, translation
 
-from alerts import confirming, incidents, letters, outbox
+from alerts import confirming, incidents, letters, outbox, reconnecting
 from alerts.models import Audience, Incident, Kind, Mail
 from alerts.trouble import Severity
 from microsoft.reasons import REASONS, reason
@@ -150,6 +150,42 @@ def test_the_proof_of_a_consent_is_in_the_mail(language: str) -> None:
         assert text in contact and text in support
     assert "19:30" in contact and "(America/New_York)" in contact
     assert "2027-03-16 23:30 UTC" in support and "microsoft-id" in support
+
+
+RECONNECT = {
+    "en": ("Contoso: please sign in again for your calendars", "Contoso: please connect your calendars"),
+    "de": ("Contoso: bitte melden Sie sich für Ihre Kalender neu an", "Contoso: bitte verbinden Sie Ihre Kalender"),
+    "fr": (
+        "Contoso\u00a0: veuillez vous reconnecter pour vos calendriers",
+        "Contoso\u00a0: veuillez connecter vos calendriers",
+    ),
+    "es": ("Contoso: vuelva a iniciar sesión para sus calendarios", "Contoso: conecte sus calendarios"),
+}
+
+
+@pytest.mark.parametrize("language", RECONNECT)
+def test_a_reconnect_link_says_what_for_and_why(language: str) -> None:
+    row = connected("contoso", language=language, contact_email="it@contoso.example")
+    row.connected_at, row.state, row.reason_code = BEGAN, "needs_consent", "AADSTS50173"
+    row.save()
+    assert reconnecting.invite(row.account, timezone.now())
+    mail = Mail.objects.get(kind=Kind.RECONNECT)
+    again = letters.letter_of([mail])
+    assert again.subject == RECONNECT[language][0]
+    with translation.override(language):
+        title = translation.gettext(reason("AADSTS50173").title)
+    assert row.account.consent_url in again.body and title in " ".join(again.body.split())
+    row.delete()
+    first = letters.letter_of([mail])
+    assert first.subject == RECONNECT[language][1] and title not in " ".join(first.body.split())
+
+
+def test_of_a_working_connection_an_old_reason_is_not_told() -> None:
+    row = connected("contoso", contact_email="it@contoso.example")
+    row.state, row.reason_code = "enabled", "AADSTS50173"
+    row.save()
+    reconnecting.invite(row.account, timezone.now())
+    assert "What happened" not in letters.letter_of([Mail.objects.get(kind=Kind.RECONNECT)]).body
 
 
 def test_a_mail_without_its_account_is_a_bug() -> None:
