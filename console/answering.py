@@ -45,7 +45,7 @@ class Exchange:
 def refusal(error: APIException) -> Refusal:
     """As the API answers it, by the API's own handler."""
     answer = APIView().get_exception_handler()(error, {})
-    return Refusal(answer.status_code, {name: value for name, value in answer.data.items() if name != "consent_url"})
+    return Refusal(answer.status_code, answer.data)
 
 
 def exchange(account: Account, what: str, body: Mapping[str, Any], answer: Mapping[str, Any]) -> Exchange:

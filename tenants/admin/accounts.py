@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.db.models import QuerySet, TextField
 from django.db.models.functions import Cast
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -72,13 +73,22 @@ class AccountAdmin(ModelAdmin[Account]):
         return ["row"] if "row" in list_display else None
 
     def get_fieldsets(self, request: HttpRequest, obj: Account | None = None) -> Any:
-        return [*self.fieldsets, self._machine_fieldset] if obj else self.fieldsets
+        if obj is None:
+            return self.fieldsets
+        person, _ = self.fieldsets
+        return [person, ("Microsoft 365", {"fields": ["cloud", "policy_in_force"]}), self._machine_fieldset]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Account | None = None) -> list[str]:
-        return [*self.readonly_fields, "slug"] if obj else self.readonly_fields
+        return [*self.readonly_fields, "slug", "policy_in_force"] if obj else self.readonly_fields
 
     def has_delete_permission(self, request: HttpRequest, obj: Account | None = None) -> bool:
         return False  # history stays; an account that ends is disconnected
+
+    @admin.display(description="Policy")
+    def policy_in_force(self, account: Account) -> SafeString:
+        """Another one is chosen on a page that first shows what would change."""
+        url = reverse("admin:policy", args=[account.slug])
+        return format_html('{} <a href="{}">Compare and choose another</a>', account.get_policy_display(), url)
 
     @admin.display(ordering="connection__state")
     def state(self, account: Account) -> SafeString:

@@ -43,8 +43,8 @@ def slots_body(microsoft: Sandbox) -> dict[str, Any]:
     odd = mailbox(
         microsoft,
         "odd",
-        ("2027-03-15T18:30:00+00:00", "2027-03-16T18:30:00+00:00"),
-        zone="Asia/Kolkata",
+        ("2027-03-16T00:00:00-04:00", "2027-03-17T00:00:00-04:00"),
+        zone="America/New_York",
         hours=Hours(custom_zone=True),
     )
     lost = mailbox(microsoft, "lost", trouble="ErrorNoFreeBusyAccess")

@@ -110,12 +110,21 @@ def test_an_account_that_makes_no_sense_is_refused_with_words(
 
 def test_a_change_is_written_down_with_its_new_values_and_the_slug_stays(root: Client) -> None:
     account = make_account("contoso")
-    form = {**FORM, "slug": "other", "domains": "contoso.example", "policy": "cautious"}
+    form = {**FORM, "slug": "other", "domains": "contoso.example", "name": "Contoso Ltd"}
     root.post(f"/admin/tenants/account/{account.pk}/change/", form)
     account.refresh_from_db()
-    assert (account.slug, account.policy) == ("contoso", "cautious")
+    assert (account.slug, account.name) == ("contoso", "Contoso Ltd")
     assert last_entry().action == "account_changed"
-    assert last_entry().details == {"values": {"policy": "cautious"}}
+    assert last_entry().details == {"values": {"name": "Contoso Ltd"}}
+
+
+def test_another_policy_is_chosen_only_where_its_effect_is_seen_first(root: Client) -> None:
+    account = make_account("contoso")
+    address = f"/admin/tenants/account/{account.pk}/change/"
+    assert 'href="/admin/accounts/contoso/policy/"' in root.get(address).content.decode()
+    root.post(address, {**FORM, "domains": "contoso.example", "name": "New", "policy": "cautious"})
+    account.refresh_from_db()
+    assert (account.name, account.policy) == ("New", "technical")
 
 
 def test_saving_without_a_change_writes_nothing_down(root: Client) -> None:
