@@ -1,8 +1,8 @@
-"""Cadence Admin's landing page and account list over a large installation: `python -m benchmarks.admin_pages [--json FILE]`.
+"""Cadence Admin in a large installation: `python -m benchmarks.admin_pages [--accounts N] [--json FILE]`.
 
-10,000 accounts with 90 days of checks on throwaway PostgreSQL with Redis. Each page is asked for through Django itself, in
-turns with an empty list of the admin in the same run, and compared with it: so the machine's speed cancels out. Goals
-are checked at the end; exit status 1 when one is missed.
+10,000 accounts with 90 days of checks on throwaway PostgreSQL with Redis. Each page is asked for through Django itself,
+in turns with an empty list of the admin, and compared with it: so the machine's speed cancels out. Goals are checked at
+the end; exit status 1 when one is missed.
 """
 
 from __future__ import annotations
