@@ -61,8 +61,14 @@ def witnesses(of: Target, service: str) -> list[Target]:
         if service in (target.graph_service, target.entra_service):
             found.setdefault(target.tenant_id, replace(target, sample=()))
     chosen = list(found.values())[:WITNESSES]
-    # What Entra would say only Entra can tell.
-    return [target if target.sealed and service == target.graph_service else renewed([target])[0] for target in chosen]
+    return [_as_witness(target, service) for target in chosen]
+
+
+def _as_witness(target: Target, service: str) -> Target:
+    """For Graph the token at hand will do; for Entra only one that Entra has just given."""
+    if service == target.graph_service and target.sealed:
+        return target
+    return next(iter(renewed([replace(target, refused=target.sealed)])), target)
 
 
 # Connections with annotations, which Django's types do not know.

@@ -17,6 +17,7 @@ from sandbox.service import Sandbox
 AUTHORITY = "https://login.sandbox.test"
 GRAPH = "https://graph.sandbox.test/v1.0"
 _METHODS = ("GET", "POST", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS")
+_REMEMBERED = 1000
 
 
 @contextmanager
@@ -30,6 +31,10 @@ def intercepted(
     """
 
     def answer(prepared: requests.PreparedRequest) -> tuple[int, HTTPHeaderDict, bytes | Exception]:
+        if len(mock.calls) > _REMEMBERED:  # the library keeps every call whole, twice: a long simulation fills memory
+            mock.calls.reset()
+            for registered in mock.registered():
+                registered.calls.reset()
         body = prepared.body or b""
         request = parse_request(
             method=prepared.method or "GET",

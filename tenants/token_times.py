@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from datetime import datetime, timedelta
 
-LIFETIME_USED = (0.6, 0.75)  # of an access token, when one in use is renewed
+# Of an access token's lifetime, when one in use is renewed: wide, so that those that an outage has brought together are
+# spread over the hour again after two rounds.
+LIFETIME_USED = (0.25, 0.75)
 REST_USED = (0.75, 1.0)  # of the longest rest, when an idle one is
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=1)

@@ -445,6 +445,16 @@ def test_the_trouble_of_one_tenant_is_its_own_even_when_it_alone_was_due(
     assert HealthCheck.objects.count() == 4  # witnesses are not recorded
 
 
+def test_a_witness_whose_token_still_lives_does_not_speak_for_entra(many: list[Account], microsoft: Sandbox) -> None:
+    alone = Connection.objects.filter(account=many[0])
+    Connection.objects.exclude(account=many[0]).update(probe_due_at=timezone.now() + timedelta(hours=1))
+    TokenRecord.objects.filter(connection__in=alone).update(access_expires_at=timezone.now())
+    order(microsoft, "/token", status=503, retry_after="60")
+    probe_due_connections()
+    assert healths() == ["healthy"] * 3
+    assert HealthCheck.objects.count() == 3  # of the consents
+
+
 def test_probes_slow_down_during_an_outage_and_recover_without_a_hand(many: list[Account], microsoft: Sandbox) -> None:
     order(microsoft, status=503, retry_after="60")
     probe_due_connections()

@@ -319,6 +319,10 @@ def test_no_503_when_nobody_was_asked(api: Api, microsoft: Sandbox) -> None:
     assert api.post("contoso", "availability", question("guest@elsewhere.example")).status_code == 200
 
 
+# That somebody asked is noted all the same.
+STANDING = ["state", "state_changed_at", "reason_code", "health", "health_since", "bad_in_a_row", "last_check_at"]
+
+
 @pytest.mark.parametrize("trouble", [{"secret_expired": True}, "wrong secret", "no secret", "unknown app"])
 def test_our_own_credentials_refused_is_503_and_leaves_the_connection_alone(
     api: Api, microsoft: Sandbox, settings: Any, trouble: Any
@@ -330,7 +334,7 @@ def test_our_own_credentials_refused_is_503_and_leaves_the_connection_alone(
         settings.MICROSOFT_CLIENT_ID = "00000000-0000-4000-8000-000000000000"
     else:
         settings.MICROSOFT_CLIENT_SECRET = "" if trouble == "no secret" else "wrong"
-    before = Connection.objects.values().get()
+    before = Connection.objects.values(*STANDING).get()
     answer = ask(api)
     if trouble == "unknown app":
         # AADSTS700016 may as well mean that the customer removed the app, and then a new consent is the remedy.
@@ -338,7 +342,7 @@ def test_our_own_credentials_refused_is_503_and_leaves_the_connection_alone(
         return
     problem(answer, 503, "microsoft_unavailable")
     assert int(answer["Retry-After"]) >= 1
-    assert Connection.objects.values().get() == before
+    assert Connection.objects.values(*STANDING).get() == before
 
 
 def test_entra_down_with_an_expired_token_is_503(api: Api, microsoft: Sandbox) -> None:
@@ -372,7 +376,9 @@ def test_an_expected_failure_leaves_no_traceback(
     with caplog.at_level(logging.DEBUG):
         assert ask(api).status_code == 503
     assert [record for record in caplog.records if record.exc_info] == []
-    assert [record.levelname for record in caplog.records if record.levelno >= logging.ERROR] in ([], ["ERROR"])
+    # The failed refresh, and that nobody is asked again for now: each is said once.
+    said = [record.name for record in caplog.records if record.levelno >= logging.ERROR]
+    assert said == ["tenants.breakers", "tenants.vault"] or said == ["tenants.vault", "tenants.breakers"]
 
 
 # --- 500 ----------------------------------------------------------------------------------------------------------

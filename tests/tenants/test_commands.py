@@ -8,12 +8,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from sandbox import Sandbox
 from tenants.models import Account, ApiKey, AuditEntry, Connection, TokenRecord
@@ -143,6 +145,8 @@ def test_refresh_tokens_counts_each_outcome(
     consent(make_account("fabrikam"), "fay@fabrikam.example")
     consent(make_account("northwind"), "ada@contoso.example")
     make_account("pending")
+    for minutes, token in enumerate(TokenRecord.objects.order_by("pk")):  # contoso is the first
+        TokenRecord.objects.filter(pk=token.pk).update(refresh_due_at=timezone.now() + timedelta(minutes=minutes))
     microsoft.control.set({"disable_user": "fay@fabrikam.example"})
     microsoft.control.set({"faults": [{"path": "/token", "status": 503, "times": 1}]})
     assert run("refresh_tokens", "--all") == {"refreshed": 1, "skipped": 1, "failed": 1, "needs_consent": 1}

@@ -92,7 +92,7 @@ def test_a_refresh_stores_both_new_tokens_and_when_the_next_is_due(contoso: Acco
     assert (row.version, row.failures, row.lease_holder, row.lease_until) == (old.version + 1, 0, "", None)
     lifetime = row.access_expires_at - row.refreshed_at
     assert lifetime == timedelta(seconds=microsoft.options.token_lifetime)
-    assert 0.6 * lifetime <= row.refresh_due_at - row.refreshed_at <= 0.75 * lifetime
+    assert 0.25 * lifetime <= row.refresh_due_at - row.refreshed_at <= 0.75 * lifetime
     assert bearer() == token
     assert microsoft.counters["token_refresh"] == 1
 

@@ -429,9 +429,25 @@ CHECKED = "Last checked:"
     ("columns", "words"),
     [
         ({}, ["Yes.", CHECKED]),
-        ({"health": "degraded", "bad_in_a_row": 1, "last_check_code": "throttled"}, ["asked us to slow down"]),
+        (
+            {
+                "health": "degraded",
+                "bad_in_a_row": 1,
+                "last_check_outcome": "throttled",
+                "last_check_code": "throttled",
+            },
+            ["asked us to slow down"],
+        ),
         ({"health": "degraded"}, ["Yes, but the last check met trouble."]),
-        ({"health": "down", "bad_in_a_row": 2, "last_check_code": "AADSTS7000222"}, ["Our client secret has expired"]),
+        (
+            {
+                "health": "down",
+                "bad_in_a_row": 2,
+                "last_check_outcome": "refused",
+                "last_check_code": "AADSTS7000222",
+            },
+            ["Our client secret has expired"],
+        ),
         ({"last_check_at": None}, ["It was not checked lately."]),
         ({"state": "needs_consent", "reason_code": "AADSTS50173"}, ["No: a new", "The permission was revoked"]),
         ({"state": "disabled", "reason_code": "disconnected"}, ["No: the connection was ended"]),

@@ -30,7 +30,7 @@ class Standing:
 def standing(story: Story, tenant: str, at: datetime) -> Standing | None:
     """How the tenant's connection must stand, or None while something has just happened to it."""
     began = [own for own in story.of(tenant) if own.begins <= at]
-    if any(at - SETTLED < moment <= at for own in began for moment in _moments(own)):
+    if any(moment <= at < found_out_by(story, moment) for own in began for moment in _moments(own)):
         return None
     if any(outage.begins <= at < outage.ends + SETTLED for outage in story.outages):
         return None
@@ -68,9 +68,19 @@ def letters(story: Story, tenant: str) -> int:
     return consents + len(own) + sum(trouble.over is not None for trouble in own)
 
 
+def found_out_by(story: Story, moment: datetime) -> datetime:
+    """When what happened at this moment must be known; an outage puts checks off by up to their interval."""
+    latest = moment + SETTLED
+    for outage in story.outages:
+        if outage.begins <= latest and moment <= outage.ends:
+            latest = max(latest, outage.ends + SETTLED)
+    return latest
+
+
 def troubled(story: Story, tenant: str, at: datetime) -> bool:
     """Whether the tenant has a trouble of its own, or had one until just now."""
-    return any(own.begins <= at and not _over(own, at - SETTLED) for own in story.of(tenant))
+    began = [own for own in story.of(tenant) if own.begins <= at]
+    return any(own.over is None or at < found_out_by(story, own.over) for own in began)
 
 
 def _over(own: Misfortune, at: datetime) -> bool:

@@ -14,7 +14,7 @@ from alerts.models import Audience, Incident, Kind, Mail, Status
 from tenants.health import Health, health_now
 from tenants.models import Connection, HealthCheck
 from tests.webhooks.receiver import Receiver
-from tests.year.expectation import SETTLED, Standing, code_of, events, letters, standing, troubled
+from tests.year.expectation import Standing, code_of, events, found_out_by, letters, standing, troubled
 from tests.year.simulation import GRAIN, Simulation, reader
 from tests.year.story import LASTING, Misfortune, Outage
 
@@ -79,12 +79,13 @@ class Inspection:
         )
         for incident, trouble in zip(found, troubles, strict=False):
             ends = trouble.ends if isinstance(trouble, Outage) else trouble.over
-            soon = trouble.begins <= incident.opened_at <= trouble.begins + SETTLED
+            soon = trouble.begins <= incident.opened_at <= found_out_by(self.story, trouble.begins)
             self._check(soon, f"{whose}: opened {incident.opened_at} for {trouble}")
             if ends is None or incident.closed_at is None:
                 self._check(ends == incident.closed_at, f"{whose}: closed {incident.closed_at} for {trouble}")
             else:
-                self._check(ends <= incident.closed_at <= ends + SETTLED, f"{whose}: closed {incident.closed_at}")
+                soon = ends <= incident.closed_at <= found_out_by(self.story, ends)
+                self._check(soon, f"{whose}: closed {incident.closed_at} for {trouble}")
             if isinstance(trouble, Misfortune):
                 self._check(incident.code == code_of(trouble), f"{whose}: {incident.code} for {trouble}")
             self._mails(whose, incident)
