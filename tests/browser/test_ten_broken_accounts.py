@@ -1,8 +1,8 @@
 """Ten customers, each broken at Microsoft's side, found by the product's own engine, diagnosed from the pages alone.
 
-No broken row is inserted and no clock is moved: the sandbox is told what a customer, Microsoft or we have done, commands
-do what the worker does from its schedule, and a person of support reads the landing page and the account's page, presses
-the buttons there and sends the customer the link. A worker ticks beside it all, faster than in production.
+No broken row is inserted and no clock is moved: the sandbox is told what a customer, Microsoft or we have done,
+commands do what the worker does from its schedule, and a person of support reads the landing page and the account's
+page, presses the buttons there and sends the customer the link. A worker ticks beside it all, as often as it can.
 """
 
 from __future__ import annotations
