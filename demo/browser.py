@@ -40,6 +40,15 @@ class Page:
     heading: str
     forms: list[Form]
 
+    @property
+    def address(self) -> str:
+        """Without the query, which may hold a code."""
+        return self.url.partition("?")[0]
+
+    def offers(self, name: str) -> bool:
+        """Whether one of the forms has such a field or button."""
+        return any(name in form.offered for form in self.forms)
+
 
 class Browser:
     """Keeps cookies and follows redirects, as a person's browser does."""
@@ -63,7 +72,7 @@ class Browser:
         """Makes the choices in the first form that offers them all; raises Failed when none does."""
         form = next((form for form in page.forms if form.takes(choices)), None)
         if form is None:
-            raise Failed(f"The page “{page.heading}” at {page.url} offers no choice of {', '.join(choices)}.")
+            raise Failed(f"The page “{page.heading}” at {page.address} offers no choice of {', '.join(choices)}.")
         values = {**form.sent, **choices}
         if form.method == "get":
             return _page(self._session.get(form.action, params=values, timeout=_TIMEOUT_SECONDS))
@@ -81,6 +90,7 @@ class _Parser(HTMLParser):
         super().__init__()
         self._url = url
         self._in_heading = False
+        self._select = ""
         self.heading: list[str] = []
         self.forms: list[Form] = []
 
@@ -91,17 +101,30 @@ class _Parser(HTMLParser):
         elif tag == "form":
             action = urljoin(self._url, given.get("action", ""))
             self.forms.append(Form(action, given.get("method", "get").lower()))
-        elif tag in ("input", "button") and self.forms and given.get("name"):
+        elif tag in ("input", "button", "textarea") and self.forms and given.get("name"):
             for name, value in _offer(tag, given, self.forms[-1]):
                 self.forms[-1].offered.setdefault(name, set()).add(value)
+        elif tag == "select" and self.forms:
+            self._select = given.get("name", "")
+        elif tag == "option" and self._select:
+            self._choice(self.forms[-1], given)
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "h1":
             self._in_heading = False
+        elif tag == "select":
+            self._select = ""
 
     def handle_data(self, data: str) -> None:
         if self._in_heading:
             self.heading.append(data)
+
+    def _choice(self, form: Form, given: dict[str, str]) -> None:
+        """Unasked, a list sends what is selected, or else its first."""
+        value = given.get("value", "")
+        form.offered.setdefault(self._select, set()).add(value)
+        if "selected" in given or self._select not in form.sent:
+            form.sent[self._select] = value
 
 
 def _offer(tag: str, given: dict[str, str], form: Form) -> Iterator[tuple[str, str | None]]:

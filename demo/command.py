@@ -89,11 +89,14 @@ def _do_the_main_job(setting: Setting, seeded: Seeded, children: Children) -> st
 
 def _start(setting: Setting, children: Children) -> Seeded:
     """Everything up and answering; the worker may still be warming up."""
+    known = folder.load(setting.folder)
+    if known is None:
+        folder.drop_half_made(setting.folder)
     say("Cadence Exchange, with a simulated Microsoft 365. Starting on this machine:")
     say(f"  sandbox:  https://localhost:{setting.ports.https} and http://localhost:{setting.ports.http}")
     children.start("sandbox", setting.sandbox())
     children.wait_until(lambda: _says(setting, "sandbox", "sandbox ready"), "The sandbox is not ready")
-    seeded = prepare(setting, children)
+    seeded = prepare(setting, children, known)
     say(f"  web:      gunicorn on {setting.public_url}")
     children.start("web", setting.web())
     say("  worker:   Celery with its schedule (beat)")
@@ -122,8 +125,13 @@ def _show_ways(setting: Setting, seeded: Seeded, consent_url: str, seconds: floa
 Ready after {seconds:.1f} s. Now it is yours:
   Consent page of account fabrikam, to click through (sign in as cadence-service@fabrikam.example):
     {consent_url}
-  Admin, as {seeded.admin_user} with password {seeded.admin_password}:
+  Cadence Admin, as {seeded.admin_user} with password {seeded.admin_password}:
     {setting.public_url}/admin/
+      who is connected, who is not, why and whose turn it is; four weeks of probes
+    {setting.public_url}/admin/accounts/fourth-coffee/
+      an account that is down: its history, and what to do. “Check now” asks the sandbox
+    {setting.public_url}/admin/accounts/contoso/availability/
+      what the API would answer, block by block. docs/console.md leads through all pages
   API reference:
     {setting.api_url}/docs/
   The simulated Microsoft 365, to watch and to break:
@@ -133,7 +141,7 @@ Ready after {seconds:.1f} s. Now it is yours:
       -H 'Authorization: Bearer {seeded.api_key}' \\
       -H 'Content-Type: application/json' -d '{body}'
 
-Logs are in {_short(setting.folder / "logs")}. Ctrl-C ends everything.""")
+Mails are in {_short(setting.mails)}, logs in {_short(setting.folder / "logs")}. Ctrl-C ends everything.""")
 
 
 def _short(path: Path) -> str:

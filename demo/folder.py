@@ -74,7 +74,10 @@ def keep(folder: Path, seeded: Seeded) -> None:
     part.replace(folder / _SEEDED)
 
 
-def drop_half_made_database(folder: Path) -> None:
-    """After a first start that was broken off, seeding begins anew."""
-    for file in folder.glob("cadence.sqlite3*"):
-        file.unlink()
+def drop_half_made(folder: Path) -> None:
+    """After a first start that was broken off, everything begins anew; its logs stay."""
+    for path in folder.iterdir():
+        if path.is_dir() and path.name != "logs":
+            shutil.rmtree(path)
+        elif path.is_file() and path.name != _LOCK:
+            path.unlink()

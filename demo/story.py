@@ -10,7 +10,8 @@ from typing import Any
 
 from demo import question
 from demo.api import Api
-from demo.browser import Browser, Page
+from demo.browser import Browser
+from demo.consenting import consent
 from demo.processes import Failed
 from demo.tables import table
 
@@ -49,7 +50,7 @@ def connect(api: Api) -> None:
     else:
         say("Account contoso consents, page by page, as its service account would:")
         with Browser() as browser:
-            say(table(("page", "what is chosen there"), list(_consent(browser, connection["consent_url"]))))
+            say(table(("page", "what is chosen there"), list(consent(browser, connection["consent_url"], READER))))
         connection = api.connection(question.ACCOUNT)
     if not connection["enabled"]:
         raise Failed(f"contoso is not connected, its state is {connection['state']}.")
@@ -57,26 +58,6 @@ def connect(api: Api) -> None:
     say(f"  state {connection['state']}, reads through {connection['reader']}, health {connection['health']}")
     if check.get("outcome") == "ok":
         say(f"  verified by a real read of that mailbox in {check['latency_ms']} ms")
-
-
-def _consent(browser: Browser, url: str) -> Iterator[tuple[str, str]]:
-    """Walks the pages; yields each page's heading with what was chosen on it."""
-    page = browser.open(url)
-    for shown, choices in (
-        ("A dedicated service account", {"mode": "service_account"}),
-        (READER, {"account": READER}),
-        ("Accept", {"decision": "accept"}),
-    ):
-        _must_be_fine(page)
-        yield page.heading, shown
-        page = browser.submit(page, **choices)
-    _must_be_fine(page)
-    yield page.heading, ""
-
-
-def _must_be_fine(page: Page) -> None:
-    if page.status != 200:
-        raise Failed(f"{page.url.partition('?')[0]} answered {page.status}: “{page.heading}”.")
 
 
 def show_availability(api: Api, today: date) -> None:

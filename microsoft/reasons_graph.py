@@ -74,7 +74,7 @@ _REQUEST: list[Reason] = [
         support="A fault in our splitting of requests, or a limit that Microsoft has changed.",
     ),
     *rows(
-        ["TooManyRequests", "ApplicationThrottled", "ErrorTooManyObjectsOpened", "activityLimitReached"],
+        ["TooManyRequests", "ApplicationThrottled", "ErrorTooManyObjectsOpened", "activityLimitReached", "HTTP429"],
         _T,
         Actor.NOBODY,
         title="Microsoft asked us to slow down",
@@ -83,7 +83,15 @@ _REQUEST: list[Reason] = [
         support="Lasting throttling: see whether several accounts share one reader.",
     ),
     *rows(
-        ["generalException", "serviceNotAvailable", "UnknownError", "ErrorInternalServerError"],
+        [
+            "generalException",
+            "serviceNotAvailable",
+            "UnknownError",
+            "ErrorInternalServerError",
+            *("InternalServerError", "BadGateway", "ServiceUnavailable", "GatewayTimeout", "BandwidthLimitExceeded"),
+            # An answer without a code of its own, or one that could not be read.
+            *("HTTP408", "HTTP500", "HTTP502", "HTTP503", "HTTP504", "HTTP509", "MalformedBody"),
+        ],
         _T,
         Actor.MICROSOFT,
         title="Microsoft Graph has a passing fault",

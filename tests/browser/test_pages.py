@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.axe import findings
 from tests.browser.chromium import PHONE, WIDE, Visitor
 from tests.browser.conftest import PASSWORD
-from tests.browser.walking import ADMIN, PLAIN_USER, SERVICE, agree, begin, connect, sign_in
+from tests.browser.walking import ADMIN, PLAIN_USER, SERVICE, agree, begin, connect, log_in, sign_in
 from tests.processes.installation import Installation
 from tests.routes import routes
 
@@ -45,15 +45,6 @@ DAILY = [
 ]
 
 
-def log_in(page: Page, installation: Installation) -> None:
-    """As the superuser, from the admin's own page."""
-    page.goto(f"{installation.url}/admin/")
-    page.get_by_label("Username").fill("root")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_role("heading", name="Customers, connections and keys")).to_be_visible()
-
-
 @LOOKS
 def test_the_pages_that_are_worked_with_daily_are_for_everybody(
     visit: Visit, consent_url: str, installation: Installation, size: tuple[int, int], scheme: str
@@ -62,7 +53,7 @@ def test_the_pages_that_are_worked_with_daily_are_for_everybody(
     connect(page, consent_url)
     page.goto(f"{installation.url}/admin/")
     shown(page)  # the way in
-    log_in(page, installation)
+    log_in(page, installation.url, PASSWORD)
     for address in DAILY:
         page.goto(f"{installation.url}{address}")
         shown(page)
@@ -73,7 +64,7 @@ def test_every_other_page_of_the_admin_is_for_everybody(
 ) -> None:
     page = visit(PHONE, "dark").tab()
     connect(page, consent_url)
-    log_in(page, installation)
+    log_in(page, installation.url, PASSWORD)
     others = [address for address in admin_pages() if address not in DAILY and not NOT_PAGES.search(address)]
     assert len(others) > 20
     for address in others:

@@ -40,13 +40,25 @@ def expect_page(page: Page, heading: str) -> None:
 
 
 def connect(page: Page, consent_url: str, upn: str = SERVICE) -> None:
-    """The whole way, to the page that says it worked."""
+    """The whole way, to the page that says it worked, with a second step where Microsoft wants one."""
     begin(page, consent_url)
     sign_in(page, upn)
     expect(page.get_by_role("heading", name="Pick an account")).to_be_hidden()
+    if (approve := page.get_by_role("button", name="Approve")).is_visible():
+        approve.click()
+        expect(approve).to_be_hidden()
     if page.get_by_role("button", name="Accept").is_visible():  # Microsoft does not ask a second time
         agree(page)
     expect_page(page, CONNECTED)
+
+
+def log_in(page: Page, url: str, password: str) -> None:
+    """Into Cadence Admin of the installation at `url`, as the superuser root."""
+    page.goto(f"{url}/admin/")
+    page.get_by_label("Username").fill("root")
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Customers, connections and keys")).to_be_visible()
 
 
 def tab_to(page: Page, target: Locator, most: int = 60) -> None:

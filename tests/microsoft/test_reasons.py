@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from requests.structures import CaseInsensitiveDict
 
 from microsoft.errors import (
     ConsentRequired,
@@ -17,6 +18,8 @@ from microsoft.errors import (
     error_for,
     may_pass,
 )
+from microsoft.graph_answer import judge_answer
+from microsoft.http import Answer
 from microsoft.reasons import REASONS, Actor, Kind, aadsts_codes, from_token_error, reason
 from tests.microsoft.conftest import SAMPLES
 
@@ -62,6 +65,12 @@ def test_every_code_of_a_mailbox_problem_and_of_the_consent_flow_has_a_row():
         "consent_required"
     )
     assert {code for code in (problems + " " + flow).split() if code not in REASONS} == set()
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 509])
+def test_an_answer_of_graphs_that_may_pass_has_its_words_also_without_a_code(status):
+    verdict = judge_answer(Answer(status, CaseInsensitiveDict(), b""), wall_clock=lambda: 0.0)
+    assert (verdict.code, reason(verdict.code).kind) == (f"HTTP{status}", Kind.TRANSIENT)
 
 
 def test_an_unknown_code_keeps_its_name_under_generic_words():
