@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
@@ -133,6 +134,7 @@ def test_a_sign_in_that_nobody_uses_is_told_to_contact_and_support_before_it_end
     assert [days for _, _, days in heard] == pytest.approx([30, 14, 3], abs=1)
     assert [sum(mail.to == [who] for mail in mailoutbox) for who in (CONTACT, SUPPORT)] == [3, 3]
     contact = next(mail for mail in mailoutbox if mail.to == [CONTACT])
+    ends = ends.astimezone(ZoneInfo(contoso.time_zone))  # the day as the customer's calendar has it
     assert f"ends on {ends.day} {ends:%B %Y}" in contact.subject and contoso.consent_url in contact.body
 
 
