@@ -91,8 +91,8 @@ def _graph_fails(**how: object) -> Verbs:
 
 
 _HAPPENINGS = (
-    # Everybody's trouble, three hours long.
-    Happening(19.4, _graph_fails(status=503, times=None)),
+    # Everybody's trouble, three hours long. Whoever is asked to wait does not try again at once, in real seconds.
+    Happening(19.4, _graph_fails(status=503, retry_after="600", times=None)),
     Happening(19.4 - 3 * HOUR, {"clear_faults": True}),
     # Over and done with.
     Happening(16, {"revoke_refresh_tokens": ALPINE.reader}),

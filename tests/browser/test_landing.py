@@ -8,7 +8,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.browser.chromium import Visitor
 from tests.browser.conftest import PASSWORD
-from tests.browser.test_pages import shown
+from tests.browser.looks import shown
 from tests.browser.walking import log_in
 from tests.processes.installation import Installation
 

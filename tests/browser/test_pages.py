@@ -5,26 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.browser.axe import findings
-from tests.browser.chromium import PHONE, WIDE, Visitor
+from tests.browser.chromium import PHONE, Visitor
 from tests.browser.conftest import PASSWORD
+from tests.browser.looks import LOOKS, shown
 from tests.browser.walking import ADMIN, PLAIN_USER, SERVICE, agree, begin, connect, log_in, sign_in
 from tests.processes.installation import Installation
 from tests.routes import routes
 
 Visit = Callable[..., Visitor]
-LOOKS = pytest.mark.parametrize(("size", "scheme"), [(WIDE, "light"), (PHONE, "dark")], ids=["wide", "phone-dark"])
-
-
-def shown(page: Page) -> None:
-    """Fails unless everybody can use the page as it is now."""
-    page.wait_for_load_state("load")
-    assert "\n".join(findings(page)) == ""
-    wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    assert page.evaluate(wider) <= 0, f"{page.url} must be scrolled sideways"
 
 
 def admin_pages() -> list[str]:

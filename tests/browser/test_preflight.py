@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.chromium import PHONE, Visitor
 from tests.browser.conftest import PASSWORD
-from tests.browser.test_pages import LOOKS, shown
+from tests.browser.looks import LOOKS, shown
 from tests.browser.walking import connect, log_in
 from tests.processes.installation import Installation
 

@@ -52,10 +52,10 @@ def connect(page: Page, consent_url: str, upn: str = SERVICE) -> None:
     expect_page(page, CONNECTED)
 
 
-def log_in(page: Page, url: str, password: str) -> None:
-    """Into Cadence Admin of the installation at `url`, as the superuser root."""
+def log_in(page: Page, url: str, password: str, name: str = "root") -> None:
+    """Into Cadence Admin of the installation at `url`, by default as the superuser root."""
     page.goto(f"{url}/admin/")
-    page.get_by_label("Username").fill("root")
+    page.get_by_label("Username").fill(name)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("heading", name="Customers, connections and keys")).to_be_visible()
