@@ -15,14 +15,14 @@ from django.utils.module_loading import import_string
 
 @dataclass
 class Beat:
-    """`entries` as in CELERY_BEAT_SCHEDULE; what comes more often than `grain` comes at `grain`.
+    """`entries` as in CELERY_BEAT_SCHEDULE; what comes more often than the grain of the hour comes at that grain.
 
     `idle(task, now)` may say that a run would find nothing to do; such a run is left out, and counted.
     """
 
     entries: Mapping[str, Mapping[str, Any]]
     now: datetime
-    grain: timedelta
+    grain: Callable[[datetime], timedelta]
     idle: Callable[[str, datetime], bool] = lambda task, now: False
     runs: Counter[str] = field(default_factory=Counter)
     seconds: Counter[str] = field(default_factory=Counter)  # of the machine's own time
@@ -30,8 +30,8 @@ class Beat:
 
     def __post_init__(self) -> None:
         self._tasks = {entry["task"]: import_string(entry["task"]) for entry in self.entries.values()}
-        self._every = {entry["task"]: max(_seconds(entry["schedule"]), self.grain) for entry in self.entries.values()}
-        self._next = {task: self.now + every for task, every in self._every.items()}
+        self._every = {entry["task"]: _seconds(entry["schedule"]) for entry in self.entries.values()}
+        self._next = dict.fromkeys(self._tasks, self.now)  # at its start everything is due
 
     @property
     def next_at(self) -> datetime:
@@ -42,7 +42,7 @@ class Beat:
         """Runs what is due at `now`, each once however late it is."""
         for task, at in self._next.items():
             if at <= now:
-                self._next[task] = now + self._every[task]
+                self._next[task] = now + max(self._every[task], self.grain(now))
                 if self.idle(task, now):
                     self.left_out += 1
                 else:
