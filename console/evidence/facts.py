@@ -55,6 +55,11 @@ STORED = (
         "30 days after it was last asked for; all of them until disconnect",
     ),
     Kept(
+        "rosters that support checked: addresses as they were given, what became of each (a code), when, who asked",
+        "pre-flights, at most 500 of a run",
+        "30 days; all of an account until disconnect. No free/busy",
+    ),
+    Kept(
         "health of a connection: when, how fast, Microsoft's error code",
         "health checks",
         "8 days; as sums by hour 48 hours, by day 400 days",
