@@ -100,7 +100,7 @@ def _of_refresh(tally: Tally, connection: Connection | None) -> Said:
 
 def _in_words(code: str) -> str:
     why = reason(code)
-    return f"{why.title} ({why.code}). Who acts: {why.actor.in_words}. Next: {why.support}"
+    return f"{why.title} ({why.code}). Who acts: {why.actor.in_words}. Next: {why.next_step}"
 
 
 # --- the consent link ------------------------------------------------------------------------------------------------

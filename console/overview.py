@@ -203,7 +203,6 @@ def banner(breaker: OpenBreaker, now: datetime) -> Banner:
 
 def _trouble(row: status.Failing, now: datetime) -> Trouble:
     why = row.why or _UNCHECKED
-    theirs = why.actor in (Actor.PERSON, Actor.CUSTOMER_ADMIN)
     return Trouble(
         account=row.account,
         name=row.name,
@@ -214,8 +213,8 @@ def _trouble(row: status.Failing, now: datetime) -> Trouble:
         title=why.title,
         code=why.code,
         actor=why.actor.in_words,
-        next_step=why.what_to_do if theirs else why.support,
-        note=why.support if theirs else "",
+        next_step=why.next_step,
+        note=why.support if why.customer_acts else "",
     )
 
 

@@ -70,6 +70,16 @@ class Reason:
     support: str
     retry_once: bool = False
 
+    @property
+    def customer_acts(self) -> bool:
+        """Whether somebody at the customer can end it."""
+        return self.actor in (Actor.PERSON, Actor.CUSTOMER_ADMIN)
+
+    @property
+    def next_step(self) -> str:
+        """The words for whoever acts; support passes them on to the customer."""
+        return self.what_to_do if self.customer_acts else self.support
+
 
 def rows(
     codes: Iterable[str],
