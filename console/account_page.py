@@ -106,7 +106,7 @@ def _of_connection(request: HttpRequest, account: Account, connection: Connectio
     health = shown_health(connection, now)
     unchecked = connection.enabled and health is Health.UNKNOWN
     consents = AuditEntry.objects.filter(account=account, action="consent", outcome="enabled")
-    token = TokenRecord.objects.filter(connection=connection).defer("refresh_token", "access_token").first()
+    token = TokenRecord.times_of(connection)
     hours = status.hours_of(connection, now)
     return {
         "why": reason(code) if code and not unchecked else None,

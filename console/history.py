@@ -34,7 +34,7 @@ def history(account: Account, connection: Connection | None, before: datetime, n
 
 def _of_connection(connection: Connection, before: datetime, now: datetime) -> list[Event]:
     incidents = Incident.objects.filter(connection=connection, opened_at__lt=before)[:MOST]
-    token = TokenRecord.objects.filter(connection=connection).defer("refresh_token", "access_token").first()
+    token = TokenRecord.times_of(connection)
     found = [event for incident in incidents for event in timeline.of_incident(incident)]
     found += timeline.of_token(token) if token else []
     found += timeline.of_probes(_probes(connection, before, now))

@@ -172,6 +172,11 @@ class TokenRecord(models.Model):
     def __str__(self) -> str:
         return f"tokens of connection {self.connection_id}, version {self.version}"
 
+    @classmethod
+    def times_of(cls, connection: Connection) -> TokenRecord | None:
+        """The connection's row for pages that show its times and failures: the tokens stay in the database."""
+        return cls.objects.filter(connection=connection).defer("refresh_token", "access_token").first()
+
 
 class ConsentAttempt(models.Model):
     """One way to Microsoft and back: the state only as a hash, the flow encrypted, bound to one browser."""
