@@ -33,8 +33,6 @@ MAY_NAME_TOKEN_COLUMNS = {
     "tenants/refreshing.py",  # only to leave them out of its query
     "tenants/verification.py",  # a new TokenSet, no row
     "freebusy/views.py",  # only to leave them encrypted
-    "console/account_page.py",  # the same
-    "console/history.py",  # the same
 }
 
 

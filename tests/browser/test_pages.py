@@ -24,8 +24,10 @@ def admin_pages() -> list[str]:
     return [address for address in with_rows if "(" not in address and "<" not in address]
 
 
-NOT_PAGES = re.compile("/admin/(logout|autocomplete|jsi18n)/|/1/$")  # no page, or another address of one
-CLOSED = re.compile("/(connection|auditentry|healthcheck)/(add|1/delete)/|/account/1/delete/|/apikey/1/delete/")
+NOT_PAGES = re.compile(r"/admin/(logout|autocomplete|jsi18n|status\.json)|/1/$")  # no page, or another address of one
+CLOSED = re.compile(
+    "/(connection|auditentry|healthcheck|incident|mail|delivery)/(add|1/delete)/|/(account|apikey|endpoint)/1/delete/"
+)
 DAILY = [
     "/admin/",
     "/admin/tenants/account/",
