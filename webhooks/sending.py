@@ -72,7 +72,7 @@ class _Run:
             self._claim,
             self._send,
             self._write,
-            late=lambda letter: Outcome(None, "timeout", round(PATIENCE_SECONDS * 1000)),
+            late=self._late,
             width=WIDTH,
             patience=PATIENCE_SECONDS,
             stop=lambda: self._end.expired,
@@ -82,7 +82,7 @@ class _Run:
         now = timezone.now()
         lease = now + timedelta(seconds=lease_seconds(PATIENCE_SECONDS))
         with transaction.atomic():
-            locked = _due(now).exclude(endpoint__in=self._silent).select_for_update(skip_locked=True)
+            locked = _due(now).exclude(endpoint__in=list(self._silent)).select_for_update(skip_locked=True)
             chosen = list(locked.order_by("next_try_at").values_list("pk", flat=True)[:limit])
             _due(now).filter(pk__in=chosen).update(holder=self._holder, next_try_at=lease)
             mine = Delivery.objects.filter(pk__in=chosen, holder=self._holder).select_related("endpoint", "account")
@@ -90,7 +90,7 @@ class _Run:
 
     def _send(self, letter: Letter) -> Outcome:
         headers = signing.headers(letter.event_id, timezone.now(), letter.body, letter.keys)
-        return post(
+        outcome = post(
             letter.url,
             {"Content-Type": "application/json", "User-Agent": "cadence-exchange", **headers},
             letter.body,
@@ -98,6 +98,13 @@ class _Run:
             trust=self._trust,
             deadline=Deadline.after(ANSWER_SECONDS),
         )
+        if outcome.status is None:  # known to the very next claim, however long the writing of it waits
+            self._silent.add(letter.endpoint_id)
+        return outcome
+
+    def _late(self, letter: Letter) -> Outcome:
+        self._silent.add(letter.endpoint_id)
+        return Outcome(None, "timeout", round(PATIENCE_SECONDS * 1000))
 
     def _write(self, results: Sequence[tuple[Letter, Outcome]]) -> None:
         now = timezone.now()
@@ -110,7 +117,6 @@ class _Run:
             gone = {letter.endpoint_id for letter, outcome in results if outcome.status == GONE}
             for endpoint_id in sorted(gone):
                 endpoints.disable(endpoint_id, why="the receiver answered 410 Gone")
-        self._silent |= {letter.endpoint_id for letter, outcome in results if outcome.status is None}
         for word, number in tally.items():
             measuring.count("webhook_deliveries", number, outcome=word)
 
