@@ -49,7 +49,7 @@ _LOGGED = (
     "error",
     "microsoft_request_ids",
 )
-_LOGGERS = ("freebusy.lookup", "freebusy.views")  # their messages are fixed texts
+_LOGGERS = ("freebusy.asking", "freebusy.lookup", "freebusy.views")  # their messages are fixed texts
 
 
 class Damaged(ValueError):

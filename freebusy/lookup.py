@@ -5,34 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from http import HTTPStatus
+from datetime import datetime
 from typing import NoReturn
 
 from django.utils import timezone
 
 from freebusy import mailboxes
-from freebusy.core.intervals import Interval, from_instant
-from freebusy.core.schedule import External, Schedule, Unreadable, parse_schedule
+from freebusy.asking import ask, schedule_of
+from freebusy.core.intervals import Interval
+from freebusy.core.schedule import External, Schedule, Unreadable
 from freebusy.problems import MicrosoftUnavailable, NotConnected
-from microsoft.errors import (
-    ConsentRequired,
-    IntegrationError,
-    Misconfigured,
-    Refused,
-    Throttled,
-    Unavailable,
-    error_for,
-)
-from microsoft.graph import CallRecord, MailboxFailure, MailboxSchedule, ScheduleReport
+from microsoft.errors import ConsentRequired, IntegrationError, Throttled, Unavailable
+from microsoft.graph import CallRecord, MailboxSchedule
 from microsoft.http import Deadline
 from tenants import breakers, microsoft365
 from tenants.models import Account, Connection
-from tenants.vault import ConnectionTokens
 
 log = logging.getLogger(__name__)
-
-_NO_ANSWER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,52 +82,6 @@ def connection_of(account: Account) -> Connection:
     return connection
 
 
-def ask(
-    account: Account, connection: Connection, own: Sequence[str], window: Interval, deadline: Deadline
-) -> ScheduleReport:
-    """Asks Graph for mailboxes of the account's own domains, and tells the breakers; they were asked for leave before.
-
-    Nothing of Microsoft's is raised: failures are values.
-    """
-    graph = microsoft365.graph_for(account, connection.quota_key)
-    report = graph.get_schedule(
-        own,
-        from_instant(window.start, UTC),
-        from_instant(window.end, UTC),
-        token=ConnectionTokens(connection, connection.token, deadline),
-        deadline=deadline,
-    )
-    log.info(
-        "free/busy read",
-        extra={
-            "account": account.slug,
-            "mailboxes": len(own),
-            "unread": sum(isinstance(result, MailboxFailure) for result in report.results.values()),
-            "calls": len(report.calls),
-            "microsoft_request_ids": [call.request_id for call in report.calls],
-            "error": report.error.code if report.error else "",
-        },
-    )
-    if report.calls or report.error is None:  # else Graph was not asked at all
-        breakers.report(microsoft365.graph_service(account), connection.tenant_id, graph_failure(report))
-    return report
-
-
-def graph_failure(report: ScheduleReport) -> IntegrationError | None:
-    """What the calls say about Graph as a service: None when one read anything, Refused when it answered at all."""
-    if not report.calls:
-        return Unavailable("timeout", "No answer by the deadline.")
-    last, statuses = report.calls[-1], {call.status for call in report.calls}
-    if any(call.status == HTTPStatus.OK and not call.code for call in report.calls):
-        return None
-    if any(status is not None and 400 <= status < 500 for status in statuses - _NO_ANSWER):
-        return Refused(last.code)
-    if HTTPStatus.TOO_MANY_REQUESTS in statuses:
-        return Throttled("throttled")
-    ours = error_for(last.code)
-    return ours if isinstance(ours, Misconfigured) else Unavailable(last.code)
-
-
 def _refuse_while_a_breaker_is_open(account: Account, connection: Connection, own: Sequence[str]) -> None:
     """As if Graph had not answered just now, without the wait and without one more call to a service in trouble."""
     try:
@@ -147,13 +90,6 @@ def _refuse_while_a_breaker_is_open(account: Account, connection: Connection, ow
         log.info("free/busy not asked", extra={"account": account.slug, "mailboxes": len(own), "error": error.code})
         retry_after = error.retry_after if isinstance(error, Unavailable | Throttled) else None
         raise MicrosoftUnavailable(f"Microsoft has not answered the last calls ({error.code}).", retry_after) from None
-
-
-def schedule_of(result: MailboxSchedule | MailboxFailure, window: Interval) -> Schedule | Unreadable:
-    """What one mailbox said, or why it is not known."""
-    if isinstance(result, MailboxFailure):
-        return Unreadable(result.code, result.message, result.retryable, result.raw)
-    return parse_schedule(result.entries, window)
 
 
 def _refuse_without_token(

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from freebusy import lookup
+from freebusy import asking, lookup
 from freebusy.core.intervals import Interval, to_instant
 from freebusy.core.schedule import Unreadable
 from freebusy.models import Preflight, PreflightAddress
@@ -108,10 +108,10 @@ def _ask(run: Preflight, addresses: Sequence[str]) -> list[Result]:
         raise _HeldUp(error, asked=False) from None
     start = timezone.now().astimezone(UTC).replace(second=0, microsecond=0)
     window = Interval(to_instant(start), to_instant(start + WINDOW))
-    report = lookup.ask(account, connection, own, window, Deadline.after(PATIENCE_SECONDS))
+    report = asking.ask(account, connection, own, window, Deadline.after(PATIENCE_SECONDS))
     if not any(isinstance(result, MailboxSchedule) for result in report.results.values()):
         _raise_if_held_up(report, connection)
-    found = {address: lookup.schedule_of(result, window) for address, result in report.results.items()}
+    found = {address: asking.schedule_of(result, window) for address, result in report.results.items()}
 
     def result(address: str) -> Result:
         said = found.get(address.casefold())
@@ -124,7 +124,7 @@ def _ask(run: Preflight, addresses: Sequence[str]) -> list[Result]:
 
 def _raise_if_held_up(report: ScheduleReport, connection: Connection) -> None:
     """When nobody could be read, and the reason is not that Microsoft refused these mailboxes."""
-    failure = report.error or lookup.graph_failure(report)
+    failure = report.error or asking.graph_failure(report)
     if failure is None or isinstance(failure, Refused):
         return
     connection.refresh_from_db(fields=["state"])

@@ -12,7 +12,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from freebusy.lookup import graph_failure
+from freebusy.asking import graph_failure
 from microsoft.errors import IntegrationError, Misconfigured, Refused, Throttled, TokenRejected, Unavailable
 from microsoft.schedule_report import CallRecord, ScheduleReport, failure
 from sandbox import Sandbox

@@ -253,7 +253,7 @@ def test_an_expected_failure_is_one_structured_line_without_traceback(
     with caplog.at_level(logging.DEBUG):
         assert api.post("contoso", "availability", question(ANN)).status_code == 503
     assert [record for record in caplog.records if record.exc_info] == []
-    [line] = [record for record in caplog.records if record.name == "freebusy.lookup"]
+    [line] = [record for record in caplog.records if record.name == "freebusy.asking"]
     facts = {name: line.__dict__[name] for name in ("account", "mailboxes", "unread", "calls", "error")}
     assert facts == {"account": "contoso", "mailboxes": 1, "unread": 1, "calls": 1, "error": ""}
 
