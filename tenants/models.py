@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists
 from django.urls import reverse
 from django.utils import timezone
 
@@ -266,10 +266,10 @@ class ApiKey(models.Model):
         return True
 
     def visible_accounts(self) -> models.QuerySet[Account]:
-        """The accounts this key may see."""
+        """The accounts this key may see: none once it is revoked, also where this object does not know of it yet."""
         if self.all_accounts:
-            return Account.objects.all()
-        return Account.objects.filter(Q(api_keys=self.pk))
+            return Account.objects.filter(Exists(ApiKey.objects.filter(pk=self.pk, all_accounts=True, revoked_at=None)))
+        return Account.objects.filter(api_keys=self.pk, api_keys__revoked_at=None)
 
 
 class HealthCheck(models.Model):

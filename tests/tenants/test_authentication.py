@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
+from tenants import authentication
 from tenants.authentication import LAST_USED_GRAIN, new_key
 from tenants.models import ApiKey
 from tests.factories import make_account, make_api_key
@@ -84,6 +87,54 @@ def test_a_revoked_key_is_refused() -> None:
     key = make_api_key(make_account())
     ApiKey.objects.update(revoked_at=NOON)
     assert ask(f"Bearer {key}").status_code == 401
+
+
+def withdrawn(how: str) -> None:
+    if how == "revoked":
+        ApiKey.objects.update(revoked_at=NOON)
+    else:
+        ApiKey.objects.all().delete()
+
+
+@pytest.mark.parametrize("all_accounts", [False, True])
+@pytest.mark.parametrize("how", ["revoked", "deleted"])
+def test_a_key_that_was_just_used_is_refused_from_the_moment_it_is_withdrawn(how: str, all_accounts: bool) -> None:
+    account = make_account()
+    key = make_api_key(all_accounts=True) if all_accounts else make_api_key(account)
+    assert ask(f"Bearer {key}").status_code == 200
+    withdrawn(how)
+    assert ask(f"Bearer {key}").status_code == 401
+
+
+def test_what_a_key_may_see_changes_at_once() -> None:
+    key = make_api_key(make_account())
+    make_account("fabrikam")
+    row = ApiKey.objects.get()
+    assert ask(f"Bearer {key}").status_code == 200
+    ApiKey.objects.update(all_accounts=True)
+    assert ask(f"Bearer {key}", "fabrikam").status_code == 200
+    ApiKey.objects.update(all_accounts=False)
+    assert ask(f"Bearer {key}", "fabrikam").status_code == 404
+    assert ask(f"Bearer {key}").status_code == 200
+    row.accounts.clear()
+    assert ask(f"Bearer {key}").status_code == 404
+
+
+def test_who_was_told_apart_before_is_so_without_a_query_of_its_own() -> None:
+    key = make_api_key(make_account())
+    ask(f"Bearer {key}")
+    with CaptureQueriesContext(connection) as queries:
+        ask(f"Bearer {key}")
+    assert len(queries) == 1
+
+
+def test_only_so_many_keys_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(authentication, "MOST_REMEMBERED", 2)
+    account = make_account()
+    keys = [make_api_key(account) for _ in range(5)]
+    for key in keys * 2:
+        assert ask(f"Bearer {key}").status_code == 200
+        assert len(authentication._rows) <= 2
 
 
 def test_a_key_sees_only_its_accounts() -> None:
