@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 APPS = ("cadence_exchange", "microsoft", "tenants", "freebusy", "alerts", "webhooks", "staff", "console")
-LOCKS = ["requirements.txt", "requirements-dev.txt"]
+LOCKS = ["requirements.txt", "requirements-dev.txt", "requirements-peers.txt"]
 
 # Who turns a Secret into text, and why.
 MAY_REVEAL = {

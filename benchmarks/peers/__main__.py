@@ -66,7 +66,8 @@ def compare(name: str, work: Work, peers: list[Any], rounds: int) -> Iterator[Li
             raise SystemExit(f"{name}: {peer.name} answers otherwise than we do")
     measured = in_turns({"ours": ours} | {peer.name: peer.answer for peer in peers}, rounds)
     each = len(work["searches"])
-    yield Line(f"{name}, our search", measured.time("ours").times(1000 / each), "ms", note="of each search" * (each > 1))
+    note = f"each of {each} searches" if each > 1 else ""
+    yield Line(f"{name}, our search", measured.time("ours").times(1000 / each), "ms", note=note)
     for peer in peers:
         ms = measured.time(peer.name).median * 1000 / each
         ratio, goal = measured.ratio(peer.name, to="ours"), GOALS.get((name, peer.name))

@@ -35,11 +35,11 @@ class Peer(ABC):
         self.starts = workloads.slot_starts(frame)
         self.periods = workloads.periods(frame)
         self.searches: Sequence[Search] = work["searches"]
-        self.prepare(frame)
+        self._prepare(frame)
         self.people = [self.objects(blocking(owner)) for owner in work["people"]]
         self.rooms = [self.objects(blocking(owner)) for owner in work["rooms"]]
 
-    def prepare(self, frame: dict[str, Any]) -> None:
+    def _prepare(self, frame: dict[str, Any]) -> None:  # noqa: B027 - not every peer has something to prepare
         """What is the same for all calendars."""
 
     def objects(self, events: Events) -> Any:
@@ -83,7 +83,7 @@ class Datetimes(Peer):
 
     name = "datetimes + any()"
 
-    def prepare(self, frame: dict[str, Any]) -> None:
+    def _prepare(self, frame: dict[str, Any]) -> None:
         self._when = {s: (workloads.from_min(s), workloads.from_min(s + self.duration)) for s in self.starts}
 
     def objects(self, events: Events) -> Any:
@@ -99,7 +99,7 @@ class Portion(Peer):
 
     name = "portion"
 
-    def prepare(self, frame: dict[str, Any]) -> None:
+    def _prepare(self, frame: dict[str, Any]) -> None:
         import portion
 
         self._portion = portion
@@ -119,7 +119,8 @@ class Portion(Peer):
         return bool(calendar.overlaps(self._portion.closedopen(start, end)))
 
     def _on_grid(self, gaps: Events) -> list[int]:
-        starts, period = [], 0
+        starts: list[int] = []
+        period = 0
         for opens, closes in gaps:
             while self.periods[period][1] <= opens:
                 period += 1
@@ -134,7 +135,7 @@ class IntervalTree(Peer):
 
     name = "intervaltree"
 
-    def prepare(self, frame: dict[str, Any]) -> None:
+    def _prepare(self, frame: dict[str, Any]) -> None:
         import intervaltree
 
         self._tree = intervaltree.IntervalTree
@@ -151,7 +152,7 @@ class Pandas(Peer):
 
     name = "pandas IntervalIndex"
 
-    def prepare(self, frame: dict[str, Any]) -> None:
+    def _prepare(self, frame: dict[str, Any]) -> None:
         import pandas
 
         self._pandas = pandas
@@ -170,7 +171,7 @@ class Slotify(Peer):
     name = "slotify-scheduling"
     scope = "starts"
 
-    def prepare(self, frame: dict[str, Any]) -> None:
+    def _prepare(self, frame: dict[str, Any]) -> None:
         import slotify
 
         self._slotify = slotify

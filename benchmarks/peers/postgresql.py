@@ -1,4 +1,4 @@
-"""PostgreSQL on the workloads: a row for each blocking event, joined with range_agg when asked; people only, no rooms."""
+"""PostgreSQL on the workloads: a row for each blocking event, joined with range_agg when asked; it knows no rooms."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ WITH slots AS (
   FROM generate_series(0, %(days)s - 1) d,
        LATERAL (SELECT (%(first_day)s::date + d) AS day) x,
        LATERAL generate_series((x.day + %(work_start)s::interval) AT TIME ZONE %(tz)s,
-                               (x.day + %(work_end)s::interval) AT TIME ZONE %(tz)s - %(duration)s * interval '1 minute',
+                               (x.day + %(work_end)s::interval) AT TIME ZONE %(tz)s
+                                 - %(duration)s * interval '1 minute',
                                %(step)s * interval '1 minute') s
   WHERE extract(isodow FROM x.day) - 1 = ANY(%(weekdays)s)),
 required AS (
