@@ -4,22 +4,25 @@ PYTHON ?= $(firstword $(foreach p,python3.11 python3,$(shell command -v $(p) 2>/
 BIN := .venv/bin
 READY := .venv/.ready
 DEMO_READY := .venv/.ready-for-the-demo
+PEERS := .venv-peers/bin
+PEERS_READY := .venv-peers/.ready
 SHELL := /bin/bash
 PYTEST := -q -n auto --dist loadgroup
 PUBLIC := https://exchangeintegration.eventcadence.com
 
-.PHONY: help demo demo-reset test check format screenshots lock clean docs translations bench-sweep bench-admin simulate-year kill-worker
+.PHONY: help demo demo-reset test check format screenshots lock clean docs translations bench bench-peers bench-load bench-sweep \
+  bench-admin growth simulate-year kill-worker
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
-# $(call install,FILE): what FILE pins, into .venv; a line a package, so that the wait can be watched.
+# $(call install,FILE): what FILE pins, into the venv that the target lies in; a line a package, so that the wait can be watched.
 define install
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null \
 	  || { echo "Python 3.11 with its venv module is needed (on Debian: apt-get install python3.11-venv)."; exit 1; }
-	@echo "Installing $(1) into .venv …"
-	@$(PYTHON) -m venv .venv
-	@set -o pipefail; $(BIN)/pip install --disable-pip-version-check --require-hashes -r $(1) \
+	@echo "Installing $(1) into $(@D) …"
+	@$(PYTHON) -m venv $(@D)
+	@set -o pipefail; $(@D)/bin/pip install --disable-pip-version-check --require-hashes -r $(1) \
 	  | sed -uE -n 's/^Collecting ([A-Za-z0-9_.-]+).*/  fetching \1/p; s/^(Installing collected packages).*/  installing …/p'
 	@touch $@
 endef
@@ -29,6 +32,9 @@ $(DEMO_READY): requirements-demo.txt
 
 $(READY): requirements-dev.txt
 	$(call install,requirements-dev.txt)
+
+$(PEERS_READY): requirements-peers.txt
+	$(call install,requirements-peers.txt)
 
 demo: $(DEMO_READY) ## The whole product on this machine, with a simulated Microsoft 365 (make demo PORT=8010)
 	@$(BIN)/python -m demo $(if $(PORT),--port $(PORT)) $(if $(SANDBOX_HTTPS_PORT),--https-port $(SANDBOX_HTTPS_PORT)) \
@@ -69,9 +75,21 @@ translations: $(READY) ## Bring the translations up to date with the texts, and 
 	$(BIN)/python manage.py translations
 
 lock: $(READY) ## Compile requirements*.txt anew from requirements*.in
-	for name in requirements requirements-demo requirements-dev; do \
+	for name in requirements requirements-demo requirements-dev requirements-peers; do \
 	  $(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 --no-header $$name.in -o $$name.txt || exit 1; \
 	done
+
+bench: $(READY) ## Answers of Graph to intervals, search, Graph's quota: ratios and counts in minutes (figures: var/bench.json)
+	$(BIN)/python -m benchmarks --json var/bench.json
+
+bench-peers: $(PEERS_READY) ## The search beside PostgreSQL, portion, intervaltree, pandas … (figures: var/bench-peers.json)
+	$(PEERS)/python -m benchmarks.peers --json var/bench-peers.json
+
+bench-load: $(READY) ## Searches through gunicorn beside a bare view, one and two web processes (figures: var/bench-load.json)
+	$(BIN)/python -m benchmarks.serving --json var/bench-load.json
+
+growth: $(READY) ## Time, calls and memory of 10 to 10,000 mailboxes, drawn anew: docs/growth.svg and docs/growth.csv
+	$(BIN)/python -m benchmarks.growth docs
 
 bench-sweep: $(READY) ## Refreshes and probes of 10,000 connections, on SQLite and on PostgreSQL (figures: var/bench-sweep.json)
 	@mkdir -p var
@@ -88,4 +106,4 @@ kill-worker: $(READY) ## Kill -9 of a worker at 50 random moments (KILLS=50), ea
 	KILLS=$(or $(KILLS),50) $(BIN)/pytest -q tests/processes/test_killed_worker.py
 
 clean: ## Remove what was installed and made
-	rm -rf .venv var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-peers var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

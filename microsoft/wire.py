@@ -6,9 +6,12 @@ scheduleInformation, scheduleItem, workingHours, timeZoneBase and customTimeZone
 """
 
 import re
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, Literal
 
 import msgspec
+
+from microsoft.free_busy_status import FreeBusyStatus
 
 __all__ = [
     "DateTimeTimeZone",
@@ -19,6 +22,8 @@ __all__ = [
     "ScheduleInformation",
     "ScheduleItem",
     "TimeZone",
+    "UtcInformation",
+    "UtcItem",
     "WorkingHours",
     "ZoneOffset",
     "decode_error",
@@ -43,6 +48,20 @@ class ScheduleItem(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     status: str | None = None
     start: DateTimeTimeZone | None = None
     end: DateTimeTimeZone | None = None
+
+
+class UtcDateTime(DateTimeTimeZone, frozen=True, gc=False, rename="camel"):
+    """A wall time in the zone we ask for, named as we name it."""
+
+    time_zone: Literal["UTC"]
+
+
+class UtcItem(ScheduleItem, frozen=True, gc=False, rename="camel"):
+    """One calendar entry as nearly all are: whole, in UTC, its status spelled as in the documentation."""
+
+    status: FreeBusyStatus
+    start: UtcDateTime
+    end: UtcDateTime
 
 
 class ZoneOffset(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -92,9 +111,15 @@ class ScheduleInformation(msgspec.Struct, frozen=True, gc=False, rename="camel")
 
     schedule_id: str
     availability_view: str | None = None
-    schedule_items: list[ScheduleItem] | None = None
+    schedule_items: Sequence[ScheduleItem] | None = None
     working_hours: WorkingHours | None = None
     error: FreeBusyError | None = None
+
+
+class UtcInformation(ScheduleInformation, frozen=True, gc=False, rename="camel"):
+    """One mailbox whose entries are all as nearly all are."""
+
+    schedule_items: Sequence[UtcItem] | None = None
 
 
 class Malformed(msgspec.Struct, frozen=True, gc=False):
@@ -111,7 +136,7 @@ class GraphError(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Envelope(msgspec.Struct, gc=False):
-    value: list[ScheduleInformation]
+    value: list[UtcInformation]
 
 
 class _RawEnvelope(msgspec.Struct, gc=False):
@@ -121,7 +146,7 @@ class _RawEnvelope(msgspec.Struct, gc=False):
 class _WithoutHours(msgspec.Struct, gc=False, rename="camel"):
     schedule_id: str
     availability_view: str | None = None
-    schedule_items: list[ScheduleItem] | None = None
+    schedule_items: Sequence[ScheduleItem] | None = None
     error: FreeBusyError | None = None
 
 
@@ -143,6 +168,7 @@ class _ErrorBody(msgspec.Struct):
 
 _ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
 _RAW_ENVELOPE: Final = msgspec.json.Decoder(_RawEnvelope)
+_UTC_ENTRY: Final = msgspec.json.Decoder(UtcInformation)
 _ENTRY: Final = msgspec.json.Decoder(ScheduleInformation)
 _ENTRY_WITHOUT_HOURS: Final = msgspec.json.Decoder(_WithoutHours)
 _ENTRY_NAME: Final = msgspec.json.Decoder(_NameOnly)
@@ -166,7 +192,7 @@ def decode_schedules(body: bytes) -> list[ScheduleInformation | Malformed]:
     try:
         return list(_ENVELOPE.decode(body).value)
     except _UNREADABLE:
-        pass  # the slow path below finds out which entry it was
+        pass  # entry by entry it is found out which is malformed, and which only in another zone
     try:
         entries = _raw_entries(body)
     except _UNREADABLE:
@@ -206,10 +232,11 @@ def _whole_character(escape: re.Match[bytes]) -> bytes:
 
 def _decode_entry(entry: msgspec.Raw) -> ScheduleInformation | Malformed:
     """Odd working hours cost only themselves; anything else odd costs the entry."""
-    try:
-        return _ENTRY.decode(entry)
-    except _UNREADABLE:
-        pass
+    for decoder in (_UTC_ENTRY, _ENTRY):
+        try:
+            return decoder.decode(entry)
+        except _UNREADABLE:
+            continue
     try:
         plain = _ENTRY_WITHOUT_HOURS.decode(entry)
     except _UNREADABLE:

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 APPS = ("cadence_exchange", "microsoft", "tenants", "freebusy", "alerts", "webhooks", "staff", "console")
-LOCKS = ["requirements.txt", "requirements-dev.txt"]
+LOCKS = ["requirements.txt", "requirements-dev.txt", "requirements-peers.txt"]
 
 # Who turns a Secret into text, and why.
 MAY_REVEAL = {
@@ -101,7 +101,7 @@ def test_no_text_of_the_project_names_a_host_to_install_from() -> None:
     # Put together here, so that this file does not hold what it looks for.
     hosts = [f"{name}.org" for name in ("py" + "pi", "python" + "hosted")] + ["registry." + "npmjs"]
     kinds = {".py", ".txt", ".in", ".toml", ".md", ".cfg", ".yml", ".yaml", ".sh", ".html", ".json", ""}
-    skipped = {".git", ".venv", "var", "node_modules", "samples"}
+    skipped = {".git", ".venv", ".venv-peers", "var", "node_modules", "samples"}
     naming = []
     for path in ROOT.rglob("*"):
         inside = path.relative_to(ROOT).parts

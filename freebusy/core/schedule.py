@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, tzinfo
-from enum import StrEnum
 from functools import lru_cache
+from itertools import groupby, islice
+from operator import eq
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -14,6 +15,17 @@ import msgspec
 from freebusy.core.intervals import Interval, to_instant
 from freebusy.core.zones import custom_zone, resolve_zone
 from microsoft import wire
+from microsoft.free_busy_status import FreeBusyStatus
+
+__all__ = [
+    "External",
+    "FreeBusyStatus",
+    "Schedule",
+    "ScheduleItem",
+    "Unreadable",
+    "WorkingHours",
+    "parse_schedule",
+]
 
 _WALL = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?)(?:\.(\d+))?(Z?)", re.ASCII)
 _CLOCK = re.compile(r"((?:[01]\d|2[0-3]):[0-5]\d|24:00)(?::\d\d(?:\.\d+)?)?", re.ASCII)
@@ -28,25 +40,6 @@ _DAY_NAMES = {
     "saturday": "sat",
     "sunday": "sun",
 }
-
-
-class FreeBusyStatus(StrEnum):
-    """Graph's freeBusyStatus, spelled as in the current documentation."""
-
-    FREE = "free"
-    TENTATIVE = "tentative"
-    BUSY = "busy"
-    OOF = "oof"
-    WORKING_ELSEWHERE = "workingElsewhere"
-    UNKNOWN = "unknown"
-
-    @classmethod
-    def from_wire(cls, text: str | None) -> FreeBusyStatus:
-        """Older payloads say `Busy`, so case does not count; what is no status at all is `unknown`."""
-        return _STATUSES.get(text or "") or _STATUSES.get((text or "").casefold(), cls.UNKNOWN)
-
-
-_STATUSES = {spelling: status for status in FreeBusyStatus for spelling in (status.value, status.casefold())}
 
 
 # Structs of msgspec rather than dataclasses: a search makes them by the hundred thousand.
@@ -113,15 +106,15 @@ def parse_schedule(entries: Sequence[wire.ScheduleInformation], window: Interval
             return Unreadable("other", _OTHER, False, entry.error.response_code)
         if entry.schedule_items is None or entry.availability_view is None:
             return _NO_DATA
-    found: set[tuple[int, int, FreeBusyStatus]] = set()
+    found: list[ScheduleItem] = []
     try:
         for entry in entries:
-            found.update(_items(entry.schedule_items or (), window))
+            found += _items(entry, window)
     except _Unparsable:
         return Unreadable("other", "Microsoft gave a time that cannot be read with certainty.", False)
     given = next((entry.working_hours for entry in entries if entry.working_hours is not None), None)
     return Schedule(
-        items=tuple(ScheduleItem(*item) for item in sorted(found)),
+        items=_sorted_once(found),
         working_hours=_working_hours(given),
         zone=_zone(given),
     )
@@ -131,7 +124,25 @@ _OTHER = "Microsoft could not read this mailbox."
 _NO_DATA = Unreadable("no_data", "Microsoft gave no free/busy data for this mailbox.", True)
 
 
-def _items(items: Iterable[wire.ScheduleItem], window: Interval) -> Iterator[tuple[int, int, FreeBusyStatus]]:
+def _items(entry: wire.ScheduleInformation, window: Interval) -> Iterable[ScheduleItem]:
+    if isinstance(entry, wire.UtcInformation):
+        return _in_utc(entry.schedule_items or (), window.start, window.end)
+    return _in_any_zone(entry.schedule_items or (), window)
+
+
+def _in_utc(items: Iterable[wire.UtcItem], earliest: int, latest: int) -> list[ScheduleItem]:
+    """All times are read before any entry is left out, whatever its status: one that cannot be read may be busy."""
+    read = _UTC_TIMES
+    return [
+        ScheduleItem(start, end, item.status)
+        for item in items
+        if (start := read[item.start.date_time]) < (end := read[item.end.date_time])
+        and start < latest
+        and end > earliest
+    ]
+
+
+def _in_any_zone(items: Iterable[wire.ScheduleItem], window: Interval) -> Iterator[ScheduleItem]:
     for item in items:
         if item.start is None or item.end is None:
             raise _Unparsable
@@ -141,10 +152,17 @@ def _items(items: Iterable[wire.ScheduleItem], window: Interval) -> Iterator[tup
             # In a doubled hour an item may begin in the first pass and end in the second.
             end = _instant(item.end.date_time, item.end.time_zone, fold=1)
         if start < end and start < window.end and end > window.start:
-            yield start, end, FreeBusyStatus.from_wire(item.status)
+            yield ScheduleItem(start, end, FreeBusyStatus.from_wire(item.status))
 
 
-# Meetings begin and end at the same times in many calendars; a look-up costs a tenth of parsing.
+def _sorted_once(items: list[ScheduleItem]) -> tuple[ScheduleItem, ...]:
+    """Graph's order is nearly this one, which makes sorting cheap; a set would hash every status."""
+    items.sort()
+    if any(map(eq, items, islice(items, 1, None))):
+        return tuple(item for item, _ in groupby(items))
+    return tuple(items)
+
+
 @lru_cache(maxsize=20_000)
 def _instant(given: str, zone_name: str | None, fold: int = 0) -> int:
     """ "2019-03-15T12:00:00.0000000" in a named zone → its instant. Raises _Unparsable."""
@@ -172,6 +190,29 @@ def _microseconds(fraction: str) -> int:
     """
     micros = int(fraction[:6].ljust(6, "0"))
     return 1 if micros == 0 and fraction[6:].strip("0") else micros
+
+
+class _Table(dict[str, int]):
+    """Texts and what they say, each read once: meetings begin and end at the same times in many calendars.
+
+    Emptied when it is full, and filled again by what is asked for.
+    """
+
+    def __init__(self, read: Callable[[str], int], most: int) -> None:
+        self._read, self._most = read, most
+
+    def __missing__(self, text: str) -> int:
+        found = self._read(text)
+        if len(self) >= self._most:
+            self.clear()
+        self[text] = found
+        return found
+
+
+# In UTC a time is its day and its time of day, each of which is soon known.
+_DAYS = _Table(lambda day: _instant(f"{day}T00:00", "UTC"), 4_000)
+_CLOCKS = _Table(lambda clock: _instant(f"1970-01-01{clock}", "UTC"), 4_000)
+_UTC_TIMES = _Table(lambda text: _DAYS[text[:10]] + _CLOCKS[text[10:]], 20_000)
 
 
 def _working_hours(given: wire.WorkingHours | None) -> WorkingHours | None:

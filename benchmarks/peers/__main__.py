@@ -1,0 +1,119 @@
+"""The search beside what one could pick instead: `python -m benchmarks.peers [W1 W2 …] [--rounds N] [--json FILE]`.
+
+Needs what requirements-peers.txt pins; `make bench-peers` installs it. Every answer is compared with ours first, and
+ours with the workload's own hash. All cases of a workload run in turns in this one process, PostgreSQL beside it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+
+from benchmarks.calendars import Engine, Rows, Work
+from benchmarks.machine import this_machine
+from benchmarks.measuring import in_turns
+from benchmarks.peers.libraries import LIBRARIES, Peer, Scope
+from benchmarks.peers.postgresql import PostgreSQL, connected, server_version
+from benchmarks.report import Goal, Line, Report, at_least, options, publish
+from tests.freebusy.core import workloads
+from tests.services import postgres
+
+WORKLOADS = ["W1", "W2", "W3", "W4-100", "W4-1000"]
+FEW = 10  # of the 500 searches of W3
+GOALS: dict[tuple[str, str], Goal] = {
+    **{(work, "PostgreSQL range_agg"): at_least(2) for work in ("W2", "W4-1000")},
+    **{(work, "datetimes + any()"): at_least(10) for work in ("W2", "W4-100", "W4-1000")},
+}
+PACKAGES = ["portion", "intervaltree", "pandas", "numpy", "slotify-scheduling", "psycopg"]
+EQUAL: dict[Scope, str] = {
+    "rows": "all rows equal",
+    "people": "all rows equal",
+    "starts": "starts of slots equal; the required only",
+}
+
+
+def fewer(work: Work) -> Work:
+    """The first few searches, with the events of those whom they ask about."""
+    searches = work["searches"][:FEW]
+    asked = {
+        "people": {n for search in searches for n in search["required"] + search["optional"]},
+        "rooms": {n for search in searches for n in search["rooms"] or ()},
+    }
+    owners = {
+        kind: [owner if n in numbers else owner | {"events": []} for n, owner in enumerate(work[kind])]
+        for kind, numbers in asked.items()
+    }
+    return work | owners | {"searches": searches}
+
+
+def without_rooms(work: Work) -> Work:
+    return work | {"searches": [search | {"rooms": None} for search in work["searches"]]}
+
+
+def compare(name: str, work: Work, peers: list[Any], rounds: int) -> Iterator[Line]:
+    """One workload by us and by the peers of one scope, equal first and then in turns."""
+    engine = Engine(work)
+
+    def ours() -> list[Rows]:
+        return [engine.rows(search) for search in work["searches"]]
+
+    expected = ours()
+    for peer in peers:
+        if as_far_as(peer.scope, peer.answer()) != as_far_as(peer.scope, expected):
+            raise SystemExit(f"{name}: {peer.name} answers otherwise than we do")
+    measured = in_turns({"ours": ours} | {peer.name: peer.answer for peer in peers}, rounds)
+    each = len(work["searches"])
+    note = f"each of {each} searches" if each > 1 else ""
+    yield Line(f"{name}, our search", measured.time("ours").times(1000 / each), "ms", note=note)
+    for peer in peers:
+        ms = measured.time(peer.name).median * 1000 / each
+        ratio, goal = measured.ratio(peer.name, to="ours"), GOALS.get((name, peer.name))
+        yield Line(f"{name}, {peer.name} / ours", ratio, "×", goal, f"{ms:.3g} ms; {EQUAL[peer.scope]}")
+
+
+def as_far_as(scope: Scope, answers: list[Rows]) -> list[Rows]:
+    return [[row[:1] for row in rows] for rows in answers] if scope == "starts" else answers
+
+
+def checked(name: str) -> Work:
+    """The workload, once we have given the answers that its oracle gave."""
+    work = workloads.make(name)
+    engine = Engine(work)
+    rows = [engine.rows(search) for search in work["searches"]]
+    if (workloads.result_hash(rows), sum(map(len, rows))) != workloads.EXPECTED[name]:
+        raise SystemExit(f"{name}: our own answer is wrong")
+    return dict(work)
+
+
+def lines(name: str, connection: psycopg.Connection[Any], rounds: int) -> Iterator[Line]:
+    """One workload; where it asks for rooms, those who know none are compared on the same searches without."""
+    work = checked(name)
+    with_rooms = any(search["rooms"] is not None for search in work["searches"])
+    if with_rooms:
+        work = fewer(work)
+    rows: list[Peer] = [library(work) for library in LIBRARIES if library.scope == "rows"]
+    if not with_rooms:
+        others = [library(work) for library in LIBRARIES if library.scope != "rows"]
+        yield from compare(name, work, [PostgreSQL(work, connection), *rows, *others], rounds)
+        return
+    yield from compare(name, work, rows, rounds)
+    plain = without_rooms(work)
+    others = [library(plain) for library in LIBRARIES if library.scope != "rows"]
+    yield from compare(f"{name} without rooms", plain, [PostgreSQL(plain, connection), *others], rounds)
+
+
+def main() -> int:
+    parser = options(__doc__)
+    parser.add_argument("workload", nargs="*", default=WORKLOADS, choices=WORKLOADS)
+    given = parser.parse_args()
+    with postgres() as url, connected(url) as connection:
+        machine = this_machine(PACKAGES, others={"PostgreSQL": server_version(connection)})
+        found = [line for name in given.workload for line in lines(name, connection, given.rounds)]
+    return publish(Report("Our search beside what one could pick instead", machine, found), given.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
