@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
@@ -46,10 +46,13 @@ def availability_body(body: Mapping[str, Any]) -> Json:
 
 
 def inspect(account: Account, body: Json) -> Inspection:
-    """Reads the calendars once. Raises what the API would answer with: ValidationError, or a Problem."""
+    """Reads the calendars once, now: whoever looks wants Microsoft's word, and the ids of its calls.
+
+    Raises what the API would answer with: ValidationError, or a Problem.
+    """
     deadline = Deadline.after(settings.ANSWER_DEADLINE_SECONDS)
     data = validated(body)
-    question = Question.of(account, data)
+    question = replace(Question.of(account, data), max_age_seconds=0)
     questions.slot_query(question, data)  # too much is refused before anybody is asked
     return Inspection(body, data, question, question.read(deadline, as_use=False))
 
@@ -67,5 +70,5 @@ def read_now(account: Account, body: Mapping[str, Any]) -> tuple[Question, Readi
     deadline = Deadline.after(settings.ANSWER_DEADLINE_SECONDS)
     serializer = AvailabilitySerializer(data=body)
     serializer.is_valid(raise_exception=True)
-    question = Question.of(account, serializer.validated_data)
+    question = replace(Question.of(account, serializer.validated_data), max_age_seconds=0)
     return question, question.read(deadline, as_use=False)

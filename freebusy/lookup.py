@@ -3,34 +3,45 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import NoReturn
 
 from django.utils import timezone
 
 from freebusy import mailboxes
-from freebusy.asking import ask, schedule_of
-from freebusy.core.intervals import Interval
+from freebusy.asking import ask
+from freebusy.cache import reading
+from freebusy.cache.calendars import Calendars
+from freebusy.cache.fetching import Ask, Fetching
+from freebusy.cache.flights import Trouble
+from freebusy.core.intervals import Interval, from_instant, to_instant
 from freebusy.core.schedule import External, Schedule, Unreadable
 from freebusy.problems import MicrosoftUnavailable, NotConnected
 from microsoft.errors import ConsentRequired, IntegrationError, Throttled, Unavailable
-from microsoft.graph import CallRecord, MailboxSchedule
+from microsoft.graph import CallRecord, ScheduleReport
 from microsoft.http import Deadline
 from tenants import breakers, microsoft365
 from tenants.models import Account, Connection
 
 log = logging.getLogger(__name__)
 
+_EXTERNAL = External()
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the mailboxes said; keys are addresses in lower case. `at`: when Microsoft was asked; `calls`: how."""
+    """What the mailboxes said; keys are addresses in lower case.
+
+    `at`: when the question came; `calls`: those that it cost; `read_at`: when the mailboxes were read that were not
+    read at that time.
+    """
 
     at: datetime
-    schedules: dict[str, Schedule | Unreadable | External]
+    schedules: Mapping[str, Schedule | Unreadable | External]
     calls: tuple[CallRecord, ...] = ()
+    read_at: Mapping[str, datetime] = field(default_factory=dict)
 
     def of(self, address: str) -> Schedule | Unreadable | External:
         """The schedule of an address as the caller wrote it."""
@@ -38,40 +49,53 @@ class Reading:
 
     def as_of(self, address: str) -> datetime | None:
         """When this mailbox was read; None for one that was not."""
-        return self.at if isinstance(self.of(address), Schedule) else None
+        key = address.casefold()
+        return self.read_at.get(key, self.at) if isinstance(self.schedules[key], Schedule) else None
 
     @property
     def oldest(self) -> datetime:
-        """The age of the whole answer."""
-        return self.at
+        """The age of the whole answer: of the known mailbox that was read the longest ago."""
+        known = (key for key, schedule in self.schedules.items() if isinstance(schedule, Schedule))
+        return min((self.read_at.get(key, self.at) for key in known), default=self.at)
 
 
 def read(
-    account: Account, addresses: Sequence[str], window: Interval, deadline: Deadline, *, as_use: bool = True
+    account: Account,
+    addresses: Sequence[str],
+    window: Interval,
+    deadline: Deadline,
+    *,
+    max_age_seconds: int = 0,
+    as_use: bool = True,
 ) -> Reading:
-    """Asks Microsoft for the account's own mailboxes; others are external and never asked.
+    """What the account's own mailboxes say, remembered or asked of Microsoft; others are external and never asked.
 
-    `account` comes with its connection and token joined. `as_use`: whether this counts as use of the connection, and
-    its mailboxes as worth a probe; what support looks at does not. Raises NotConnected, or MicrosoftUnavailable when
-    mailboxes were asked, none could be read, and for at least one the reason may pass; and while a breaker is open.
+    `account` comes with its connection and token joined. `max_age_seconds`: how old an answer may be; 0 forces a read.
+    `as_use`: whether this counts as use of the connection, and its mailboxes as worth a probe; what support looks at
+    does not. Raises NotConnected, or MicrosoftUnavailable when mailboxes were asked, nothing is known of any, and for
+    at least one the reason may pass.
     """
     connection = connection_of(account)
     at = timezone.now()
-    own = [address for address in addresses if account.owns(address)]
-    schedules: dict[str, Schedule | Unreadable | External] = {address.casefold(): External() for address in addresses}
-    calls: tuple[CallRecord, ...] = ()
-    if own:
-        _refuse_while_a_breaker_is_open(account, connection, own)
-        report = ask(account, connection, own, window, deadline)
-        calls = report.calls
-        schedules |= {address: schedule_of(result, window) for address, result in report.results.items()}
-        could_read = [address for address, result in report.results.items() if isinstance(result, MailboxSchedule)]
-        if as_use:
-            mailboxes.note_use(connection, could_read, at)
-        if report.error is not None and not could_read:
-            _refuse_without_token(account, connection, report.error, calls)
-        _refuse_when_nothing_could_be_read([schedules[address.casefold()] for address in own], calls)
-    return Reading(at, schedules, calls)
+    schedules: dict[str, Schedule | Unreadable | External] = {address.casefold(): _EXTERNAL for address in addresses}
+    own = {address.casefold(): address for address in addresses if account.owns(address)}
+    if not own:
+        return Reading(at, schedules)
+    now = to_instant(at)
+    calendars = Calendars.of(account, connection, now)
+    fetching = Fetching(calendars, _asker(account, connection, deadline), own, deadline, now)
+    answered = reading.read(fetching, window, max_age_seconds)
+    schedules |= {mailbox: known.said for mailbox, known in answered.known.items()}
+    could_read = [own[mailbox] for mailbox, known in answered.known.items() if isinstance(known.said, Schedule)]
+    if as_use:
+        mailboxes.note_use(connection, could_read, at)
+    calls = tuple(fetching.calls)
+    if not could_read:
+        if answered.trouble is not None:
+            _refuse_for_trouble(account, connection, answered.trouble, calls)
+        _refuse_when_it_may_pass([schedules[mailbox] for mailbox in own], calls)
+    moments = {known.read_at: from_instant(known.read_at, UTC) for known in answered.known.values()}
+    return Reading(at, schedules, calls, {box: moments[known.read_at] for box, known in answered.known.items()})
 
 
 def connection_of(account: Account) -> Connection:
@@ -82,32 +106,37 @@ def connection_of(account: Account) -> Connection:
     return connection
 
 
-def _refuse_while_a_breaker_is_open(account: Account, connection: Connection, own: Sequence[str]) -> None:
-    """As if Graph had not answered just now, without the wait and without one more call to a service in trouble."""
-    try:
-        breakers.permit(microsoft365.graph_service(account), connection.tenant_id)
-    except IntegrationError as error:
-        log.info("free/busy not asked", extra={"account": account.slug, "mailboxes": len(own), "error": error.code})
-        retry_after = error.retry_after if isinstance(error, Unavailable | Throttled) else None
-        raise MicrosoftUnavailable(f"Microsoft has not answered the last calls ({error.code}).", retry_after) from None
+def _asker(account: Account, connection: Connection, deadline: Deadline) -> Ask:
+    def asked(own: Sequence[str], window: Interval) -> ScheduleReport:
+        try:
+            # As if Graph had not answered just now, without the wait and without one more call to a service in trouble.
+            breakers.permit(microsoft365.graph_service(account), connection.tenant_id)
+        except IntegrationError as error:
+            log.info("free/busy not asked", extra={"account": account.slug, "mailboxes": len(own), "error": error.code})
+            raise
+        return ask(account, connection, own, window, deadline)
+
+    return asked
 
 
-def _refuse_without_token(
-    account: Account, connection: Connection, error: IntegrationError, calls: Sequence[CallRecord]
+def _refuse_for_trouble(
+    account: Account, connection: Connection, trouble: Trouble, calls: Sequence[CallRecord]
 ) -> NoReturn:
     """Only a refusal that the customer can end takes the connection away; our own fault never does."""
+    error = trouble.error
     if isinstance(error, ConsentRequired):
         connection.refresh_from_db(fields=["state"])
         if not connection.enabled:
             raise NotConnected(account, connection)
     retry_after = error.retry_after if isinstance(error, Unavailable | Throttled) else None
-    raise MicrosoftUnavailable(f"Microsoft gave no access token ({error.code}).", retry_after, calls)
+    what = "Microsoft has not answered the last calls" if trouble.held_back else "Microsoft gave no access token"
+    raise MicrosoftUnavailable(f"{what} ({error.code}).", retry_after, calls)
 
 
-def _refuse_when_nothing_could_be_read(
+def _refuse_when_it_may_pass(
     schedules: Sequence[Schedule | Unreadable | External], calls: Sequence[CallRecord]
 ) -> None:
     unread = [schedule for schedule in schedules if isinstance(schedule, Unreadable)]
-    if len(unread) == len(schedules) and any(schedule.retryable for schedule in unread):
+    if any(schedule.retryable for schedule in unread):
         codes = ", ".join(sorted({schedule.code for schedule in unread}))
         raise MicrosoftUnavailable(f"None of the mailboxes could be read ({codes}).", calls=calls)

@@ -33,6 +33,7 @@ class Question:
     start: datetime
     end: datetime
     zone: ZoneInfo
+    max_age_seconds: int = 0  # how old what was read may be; 0 forces a read
 
     @classmethod
     def of(cls, account: Account, data: Mapping[str, Any]) -> Question:
@@ -45,6 +46,7 @@ class Question:
             start=data["start"],
             end=data["end"],
             zone=data.get("time_zone") or ZoneInfo(account.time_zone),
+            max_age_seconds=data["max_age_seconds"],
         )
 
     @property
@@ -61,8 +63,15 @@ class Question:
         return [*(email for email, _ in self.attendees), *self.rooms]
 
     def read(self, deadline: Deadline, *, as_use: bool = True) -> Reading:
-        """Asks Microsoft for everybody in one go; `as_use` as `lookup.read` has it."""
-        return lookup.read(self.account, self.addresses, self.window, deadline, as_use=as_use)
+        """Reads everybody in one go; `as_use` as `lookup.read` has it."""
+        return lookup.read(
+            self.account,
+            self.addresses,
+            self.window,
+            deadline,
+            max_age_seconds=self.max_age_seconds,
+            as_use=as_use,
+        )
 
 
 def availability(question: Question, *, include_ignored: bool, deadline: Deadline) -> dict[str, Any]:

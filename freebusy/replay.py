@@ -55,6 +55,7 @@ class Mailbox(msgspec.Struct, frozen=True):
     working_hours: WorkingHours | None = None
     zone: str | CustomZone | None = None
     problem: Unreadable | None = None
+    read_at: datetime | None = None  # None: when the case was
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -114,7 +115,9 @@ def case_of(inspection: Inspection, names: Pseudonyms) -> Case:
             rooms=tuple(alias[email] for email in question.rooms),
         ),
         reading=Reading(
-            inspection.reading.at, {alias[email].casefold(): inspection.reading.of(email) for email in alias}
+            inspection.reading.at,
+            {alias[email].casefold(): inspection.reading.of(email) for email in alias},
+            read_at=_moments({alias[email]: inspection.reading.as_of(email) for email in alias}),
         ),
     )
     return Case(
@@ -122,7 +125,7 @@ def case_of(inspection: Inspection, names: Pseudonyms) -> Case:
         policy={"name": question.policy.name, "version": question.policy.version, "rules": question.policy.as_json()},
         account_zone=question.account.time_zone,
         read_at=inspection.reading.at,
-        mailboxes=tuple(_mailbox(email, disguised.reading.of(email)) for email in alias.values()),
+        mailboxes=tuple(_mailbox(email, disguised.reading) for email in alias.values()),
         availability=disguised.availability,
         slots=disguised.slots,
     )
@@ -145,7 +148,8 @@ def inspection_of(case: Case) -> Inspection:
     schedules = {mailbox.email.casefold(): _schedule(mailbox) for mailbox in case.mailboxes}
     if missing := {email.casefold() for email in question.addresses} - schedules.keys():
         raise Unreplayable(f"The case does not say what {len(missing)} of its mailboxes said.")
-    return Inspection(case.body, data, question, Reading(case.read_at, schedules))
+    moments = _moments({mailbox.email: mailbox.read_at for mailbox in case.mailboxes})
+    return Inspection(case.body, data, question, Reading(case.read_at, schedules, read_at=moments))
 
 
 def policy_of(given: Mapping[str, Any]) -> ConflictPolicy:
@@ -173,7 +177,12 @@ def _stand_in(time_zone: str) -> Account:
     return Account(slug=ACCOUNT, time_zone=time_zone)
 
 
-def _mailbox(email: str, schedule: Schedule | Unreadable | External) -> Mailbox:
+def _moments(given: Mapping[str, datetime | None]) -> dict[str, datetime]:
+    return {email.casefold(): moment for email, moment in given.items() if moment is not None}
+
+
+def _mailbox(email: str, reading: Reading) -> Mailbox:
+    schedule = reading.of(email)
     if isinstance(schedule, Unreadable):
         return Mailbox(email, "unknown", problem=schedule)
     if isinstance(schedule, External):
@@ -187,6 +196,7 @@ def _mailbox(email: str, schedule: Schedule | Unreadable | External) -> Mailbox:
         ),
         working_hours=schedule.working_hours,
         zone=zone.key if isinstance(zone, ZoneInfo) else zone if isinstance(zone, CustomZone) else None,
+        read_at=reading.as_of(email),
     )
 
 

@@ -69,6 +69,7 @@ METRICS = _table(
         Metric("microsoft_throttled", _C, "Answers with status 429.", ("service",)),
         Metric("microsoft_retry_after_seconds", _C, "Seconds that Microsoft asked us to stay away.", ("service",)),
         Metric("graph_answers_with_details", _C, "Answers larger than times and statuses can be; never decoded."),
+        Metric("calendars", _C, "Calendars that questions needed, by where they came from.", ("source",)),
         Metric("breakers_open", _G, "Open circuit breakers, of a tenant or a whole service.", ("service", "scope")),
         Metric("breaker_changes", _C, "Openings and closings of breakers.", ("service", "scope", "to")),
         Metric("breaker_changes", _C, "Circuit breakers that opened or closed.", ("service", "scope", "to")),

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+
+from tenants.coordination.sqlite_file import SqliteFile
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS slot (name TEXT, number INTEGER, holder TEXT, until REAL, PRIMARY KEY (name, number));
@@ -21,13 +19,11 @@ class SqliteCoordinator:
     """Each call is one short write transaction on a connection of the calling thread."""
 
     def __init__(self, file: str, *, clock: Callable[[], float] = time.time) -> None:
-        self._file = file
+        self._file = SqliteFile(file, _TABLES)
         self._clock = clock
-        self._local = threading.local()
-        self._make_tables()
 
     def take_slot(self, name: str, holder: str, limit: int, seconds: float) -> int | None:
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             now = self._clock()
             held = {row[0] for row in db.execute("SELECT number FROM slot WHERE name = ? AND until > ?", (name, now))}
             free = next((number for number in range(limit) if number not in held), None)
@@ -36,11 +32,11 @@ class SqliteCoordinator:
             return free
 
     def free_slot(self, name: str, holder: str, slot: int) -> None:
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute("DELETE FROM slot WHERE name = ? AND number = ? AND holder = ?", (name, slot, holder))
 
     def admit(self, name: str, per_second: float, burst: int) -> float:
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             now = self._clock()
             row = db.execute("SELECT full_at FROM bucket WHERE name = ?", (name,)).fetchone()
             full_at = max(row[0] if row else now, now) + 1 / per_second
@@ -51,11 +47,11 @@ class SqliteCoordinator:
             return 0.0
 
     def read(self, name: str) -> bytes | None:
-        row = self._connection().execute("SELECT value, until FROM kept WHERE name = ?", (name,)).fetchone()
+        row = self._file.connection().execute("SELECT value, until FROM kept WHERE name = ?", (name,)).fetchone()
         return row[0] if row and row[1] > self._clock() else None
 
     def modify(self, name: str, change: Callable[[bytes | None], bytes | None], seconds: float) -> bytes | None:
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             changed = change(self.read(name))
             if changed is None:
                 db.execute("DELETE FROM kept WHERE name = ?", (name,))
@@ -64,7 +60,7 @@ class SqliteCoordinator:
             return changed
 
     def add(self, name: str, amounts: Mapping[str, float]) -> None:
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.executemany(
                 "INSERT INTO amount VALUES (?, ?, ?) "
                 "ON CONFLICT (name, item) DO UPDATE SET total = total + excluded.total",
@@ -72,37 +68,4 @@ class SqliteCoordinator:
             )
 
     def sums(self, name: str) -> dict[str, float]:
-        return dict(self._connection().execute("SELECT item, total FROM amount WHERE name = ?", (name,)))
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        db = self._connection()
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            yield db
-        except BaseException:
-            db.execute("ROLLBACK")
-            raise
-        db.execute("COMMIT")
-
-    def _connection(self) -> sqlite3.Connection:
-        held: dict[int, sqlite3.Connection] = self._local.__dict__.setdefault("by_process", {})
-        # By process: one that was carried over a fork must not be used, nor closed, in the child.
-        db = held.get(os.getpid())
-        if db is None:
-            db = sqlite3.connect(self._file, timeout=20, isolation_level=None)
-            db.execute("PRAGMA synchronous=OFF")  # lost with the machine, worth nothing after it
-            held[os.getpid()] = db
-        return db
-
-    def _make_tables(self) -> None:
-        """Two processes that start at once may meet here, where SQLite does not wait by itself."""
-        for patience in range(40, -1, -1):
-            try:
-                self._connection().executescript("PRAGMA journal_mode=WAL;" + _TABLES)
-            except sqlite3.OperationalError:
-                if not patience:
-                    raise
-                time.sleep(0.05)
-            else:
-                return
+        return dict(self._file.connection().execute("SELECT item, total FROM amount WHERE name = ?", (name,)))
