@@ -14,7 +14,6 @@ from benchmarks.machine import Machine
 from benchmarks.measuring import ROUNDS, Spread
 
 Unit = Literal["×", "s", "ms", "µs", "MB", "bytes", "calls", "queries", "a second", ""]
-_COUNTED: frozenset[Unit] = frozenset({"calls", "queries", "bytes", ""})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +92,7 @@ class Line:
         }
 
     def _text(self, value: float) -> str:
-        if self.unit in _COUNTED:
-            return f"{value:,.0f}"
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+        return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.3g}"
 
 
 @dataclass(frozen=True, slots=True)
