@@ -11,7 +11,7 @@ PYTEST := -q -n auto --dist loadgroup
 PUBLIC := https://exchangeintegration.eventcadence.com
 
 .PHONY: help demo demo-reset test check format screenshots lock clean docs translations bench bench-peers bench-load bench-sweep \
-  bench-admin growth simulate-year kill-worker
+  bench-admin growth figures simulate-year kill-worker
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -89,7 +89,7 @@ bench-load: $(READY) ## Searches through gunicorn beside a bare view, one and tw
 	$(BIN)/python -m benchmarks.serving --json var/bench-load.json
 
 growth: $(READY) ## Time, calls and memory of 10 to 10,000 mailboxes, drawn anew: docs/growth.svg and docs/growth.csv
-	$(BIN)/python -m benchmarks.growth docs
+	$(BIN)/python -m benchmarks.growth docs --json var/growth.json
 
 bench-sweep: $(READY) ## Refreshes and probes of 10,000 connections, on SQLite and on PostgreSQL (figures: var/bench-sweep.json)
 	@mkdir -p var
@@ -98,6 +98,9 @@ bench-sweep: $(READY) ## Refreshes and probes of 10,000 connections, on SQLite a
 bench-admin: $(READY) ## Landing page and account list with 10,000 accounts on PostgreSQL, against an empty list
 	@mkdir -p var
 	$(BIN)/python -m benchmarks.admin_pages --json var/bench-admin.json
+
+figures: $(READY) ## Put the last figures under var/ into benchmarks/README.md
+	$(BIN)/python -m benchmarks.figures
 
 simulate-year: $(READY) ## A year of 220 customers, outages and repairs, with the real engine (STORY_SEED=2 for another one)
 	SIMULATED_DAYS=365 $(BIN)/pytest -q tests/year

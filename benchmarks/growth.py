@@ -27,7 +27,7 @@ from benchmarks.chart import Curve, Panel, chart
 from benchmarks.crowd_endpoint import DAYS, FIRST_DAY, person
 from benchmarks.machine import this_machine
 from benchmarks.measuring import Spread
-from benchmarks.report import Line, Report, at_most, publish
+from benchmarks.report import Line, Report, at_most, options, publish
 from freebusy.core.grid import Hours, SlotQuery
 from freebusy.core.intervals import Interval, from_instant
 from freebusy.core.rules import TECHNICAL
@@ -211,9 +211,8 @@ def _row(point: Point) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, ROUNDS)
     parser.add_argument("folder", type=Path, nargs="?", default=Path("docs"), help="where the two files go")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--most", type=int, default=max(NUMBERS), help="mailboxes to stop at")
     parser.add_argument("--of", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
@@ -228,7 +227,7 @@ def main() -> int:
         table.writerow(COLUMNS)
         table.writerows([[f"{point[column]:.6g}" for column in COLUMNS] for point in points])
     (given.folder / "growth.svg").write_text(draw(points), encoding="utf-8")
-    return publish(Report("Growth", machine, lines(points)), None)
+    return publish(Report("Growth", machine, lines(points)), given.json)
 
 
 if __name__ == "__main__":

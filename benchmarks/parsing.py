@@ -13,7 +13,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
@@ -76,7 +76,7 @@ def entries_table() -> dict[str, Any]:
     expected = plain_entries(body, *bounds)
     found = schedules([body], window).values()
     assert [[(i.start, i.end, i.status.value) for i in schedule.items] for schedule in found] == expected
-    programs = {PLAIN: partial(plain_entries, body, *bounds), OURS: partial(schedules, [body], window)}
+    programs: dict[str, Callable[[], object]] = {PLAIN: partial(plain_entries, body, *bounds), OURS: partial(schedules, [body], window)}
     items = body.count(b'"isPrivate"')
     try:
         reference = Reference(items, CALENDARS)

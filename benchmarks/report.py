@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,6 @@ from benchmarks.machine import Machine
 from benchmarks.measuring import ROUNDS, Spread
 
 Unit = Literal["×", "s", "ms", "µs", "MB", "bytes", "calls", "queries", "a second", ""]
-_COUNTED: frozenset[Unit] = frozenset({"calls", "queries", "bytes", ""})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +74,17 @@ class Line:
         return self.goal.mark(self.spread.median) if self.goal else ""
 
     def cells(self) -> tuple[str, ...]:
-        spread = "" if self.spread.low == self.spread.high else f"{self._text(self.spread.low)} … "
-        spread += self._text(self.spread.high) if spread else ""
-        value = f"{self._text(self.spread.median)} {self.unit}".strip()
+        value = f"{_number(self.spread.median)} {self.unit}".strip()
+        between = f"{_number(self.spread.low)} … {_number(self.spread.high)}"
+        spread = between if self.spread.low < self.spread.high else ""
         return self.name, value, spread, str(self.goal or ""), self.verdict, self.note
+
+    @classmethod
+    def from_json(cls, given: Mapping[str, Any]) -> Line:
+        """What `as_json` wrote."""
+        goal = Goal(**given["goal"]) if given["goal"] else None
+        spread = Spread(given["median"], given["least"], given["greatest"])
+        return cls(given["name"], spread, given["unit"], goal, given["note"])
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -87,15 +93,14 @@ class Line:
             "least": self.spread.low,
             "greatest": self.spread.high,
             "unit": self.unit,
-            "goal": str(self.goal) if self.goal else None,
-            "verdict": self.verdict or None,
-            "note": self.note or None,
+            "goal": asdict(self.goal) if self.goal else None,
+            "verdict": self.verdict,
+            "note": self.note,
         }
 
-    def _text(self, value: float) -> str:
-        if self.unit in _COUNTED:
-            return f"{value:,.0f}"
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.3g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +146,14 @@ def publish(report: Report, file: Path | None) -> int:
     return 1 if report.missed else 0
 
 
-_HEADINGS = ("", "median", "least … greatest", "goal", "", "")
+HEADINGS = ("", "median", "least … greatest", "goal", "", "")
 _RIGHT = {1, 2}
 
 
 def _table(rows: Iterable[tuple[str, ...]]) -> list[str]:
     """Columns as wide as their widest cell; numbers to the right."""
-    every = [_HEADINGS, *rows]
-    widths = [max(len(row[column]) for row in every) for column in range(len(_HEADINGS))]
+    every = [HEADINGS, *rows]
+    widths = [max(len(row[column]) for row in every) for column in range(len(HEADINGS))]
     return [
         "  ".join(
             cell.rjust(width) if column in _RIGHT else cell.ljust(width)

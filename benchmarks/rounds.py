@@ -1,4 +1,8 @@
-"""Programs timed side by side in one process: in turns, the garbage collector off for all alike."""
+"""Programs timed side by side in one process: in turns, the garbage collector off for all alike.
+
+What counts is the time of the processor: what else runs on the machine takes turns too, and must not count. Each timed
+run follows one of the same program that is not timed, so that none pays for the memory another gave back to the system.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +43,7 @@ class Rounds:
 
 
 def side_by_side(programs: Mapping[str, Callable[[], object]], *, runs: int) -> Rounds:
-    """Each round runs the programs in turns, `runs` times, and takes the median of each."""
+    """Each round runs the programs in turns, `runs` times, and takes the best of each: what disturbs only adds."""
     seconds: dict[str, list[float]] = {name: [] for name in programs}
     for _ in range(ROUNDS):
         taken: dict[str, list[float]] = {name: [] for name in programs}
@@ -47,7 +51,7 @@ def side_by_side(programs: Mapping[str, Callable[[], object]], *, runs: int) -> 
             for name, program in programs.items():
                 taken[name].append(_seconds(program))
         for name, found in taken.items():
-            seconds[name].append(statistics.median(found))
+            seconds[name].append(min(found))
     return Rounds(seconds)
 
 
@@ -55,9 +59,10 @@ def _seconds(program: Callable[[], object]) -> float:
     gc.collect()
     gc.disable()
     try:
-        began = time.perf_counter()
+        program()
+        began = time.process_time()
         result = program()
-        taken = time.perf_counter() - began
+        taken = time.process_time() - began
         del result
     finally:
         gc.enable()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, tzinfo
 from functools import lru_cache
-from itertools import groupby, islice
-from operator import eq
+from itertools import chain, compress
+from operator import attrgetter, ne
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -109,12 +110,12 @@ def parse_schedule(entries: Sequence[wire.ScheduleInformation], window: Interval
     found: list[ScheduleItem] = []
     try:
         for entry in entries:
-            found += _items(entry, window)
+            found += _items(entry)
     except _Unparsable:
         return Unreadable("other", "Microsoft gave a time that cannot be read with certainty.", False)
     given = next((entry.working_hours for entry in entries if entry.working_hours is not None), None)
     return Schedule(
-        items=_sorted_once(found),
+        items=_in_order(found, window),
         working_hours=_working_hours(given),
         zone=_zone(given),
     )
@@ -124,25 +125,23 @@ _OTHER = "Microsoft could not read this mailbox."
 _NO_DATA = Unreadable("no_data", "Microsoft gave no free/busy data for this mailbox.", True)
 
 
-def _items(entry: wire.ScheduleInformation, window: Interval) -> Iterable[ScheduleItem]:
+def _items(entry: wire.ScheduleInformation) -> Iterable[ScheduleItem]:
     if isinstance(entry, wire.UtcInformation):
-        return _in_utc(entry.schedule_items or (), window.start, window.end)
-    return _in_any_zone(entry.schedule_items or (), window)
+        return _in_utc(entry.schedule_items or ())
+    return _in_any_zone(entry.schedule_items or ())
 
 
-def _in_utc(items: Iterable[wire.UtcItem], earliest: int, latest: int) -> list[ScheduleItem]:
-    """All times are read before any entry is left out, whatever its status: one that cannot be read may be busy."""
+def _in_utc(items: Iterable[wire.UtcItem]) -> list[ScheduleItem]:
+    """Every time is read, whatever the status of its item: one that cannot be read may stand for a busy hour."""
     read = _UTC_TIMES
     return [
         ScheduleItem(start, end, item.status)
         for item in items
         if (start := read[item.start.date_time]) < (end := read[item.end.date_time])
-        and start < latest
-        and end > earliest
     ]
 
 
-def _in_any_zone(items: Iterable[wire.ScheduleItem], window: Interval) -> Iterator[ScheduleItem]:
+def _in_any_zone(items: Iterable[wire.ScheduleItem]) -> Iterator[ScheduleItem]:
     for item in items:
         if item.start is None or item.end is None:
             raise _Unparsable
@@ -151,16 +150,21 @@ def _in_any_zone(items: Iterable[wire.ScheduleItem], window: Interval) -> Iterat
         if end <= start:
             # In a doubled hour an item may begin in the first pass and end in the second.
             end = _instant(item.end.date_time, item.end.time_zone, fold=1)
-        if start < end and start < window.end and end > window.start:
+        if start < end:
             yield ScheduleItem(start, end, FreeBusyStatus.from_wire(item.status))
 
 
-def _sorted_once(items: list[ScheduleItem]) -> tuple[ScheduleItem, ...]:
-    """Graph's order is nearly this one, which makes sorting cheap; a set would hash every status."""
+_START = attrgetter("start")
+
+
+def _in_order(items: list[ScheduleItem], window: Interval) -> tuple[ScheduleItem, ...]:
+    """Those that touch the window, sorted, each once. They come nearly sorted, and nearly all inside the window."""
     items.sort()
-    if any(map(eq, items, islice(items, 1, None))):
-        return tuple(item for item, _ in groupby(items))
-    return tuple(items)
+    first = bisect_left(items, window.start, key=_START)
+    last = bisect_left(items, window.end, first, key=_START)
+    # Only what begins before the window can end before it.
+    touching = [item for item in items[:first] if item.end > window.start] + items[first:last]
+    return tuple(compress(touching, map(ne, touching, chain(touching[1:], (None,)))))
 
 
 @lru_cache(maxsize=20_000)
@@ -192,27 +196,37 @@ def _microseconds(fraction: str) -> int:
     return 1 if micros == 0 and fraction[6:].strip("0") else micros
 
 
-class _Table(dict[str, int]):
-    """Texts and what they say, each read once: meetings begin and end at the same times in many calendars.
+class _Parts(dict[str, int]):
+    """Dates, or times of day, and the instants they say in UTC when the frame completes them."""
 
-    Emptied when it is full, and filled again by what is asked for.
-    """
+    def __init__(self, frame: str) -> None:
+        self._frame = frame
 
-    def __init__(self, read: Callable[[str], int], most: int) -> None:
-        self._read, self._most = read, most
-
-    def __missing__(self, text: str) -> int:
-        found = self._read(text)
-        if len(self) >= self._most:
+    def __missing__(self, part: str) -> int:
+        found = _instant(self._frame.format(part), "UTC")
+        if len(self) >= 4_000:
             self.clear()
-        self[text] = found
+        self[part] = found
         return found
 
 
-# In UTC a time is its day and its time of day, each of which is soon known.
-_DAYS = _Table(lambda day: _instant(f"{day}T00:00", "UTC"), 4_000)
-_CLOCKS = _Table(lambda clock: _instant(f"1970-01-01{clock}", "UTC"), 4_000)
-_UTC_TIMES = _Table(lambda text: _DAYS[text[:10]] + _CLOCKS[text[10:]], 20_000)
+_DATES, _TIMES_OF_DAY = _Parts("{}T00:00"), _Parts("1970-01-01{}")
+
+
+class _UtcTimes(dict[str, int]):
+    """Times in UTC and their instants: meetings begin and end at the same times in many calendars.
+
+    At most about 5 MB, then emptied: an order in which to forget single ones would cost every look-up.
+    """
+
+    def __missing__(self, text: str) -> int:
+        found = self[text] = _DATES[text[:10]] + _TIMES_OF_DAY[text[10:]]
+        if len(self) > 40_000:
+            self.clear()
+        return found
+
+
+_UTC_TIMES = _UtcTimes()
 
 
 def _working_hours(given: wire.WorkingHours | None) -> WorkingHours | None:

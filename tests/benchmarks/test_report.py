@@ -51,10 +51,15 @@ def test_the_file_names_machine_versions_medians_and_spread(tmp_path: Path) -> N
     written = json.loads(file.read_text(encoding="utf-8"))
     assert written["machine"]["processor"] == "a processor"
     assert written["machine"]["versions"] == {"msgspec": "0.22"}
-    assert written["lines"][0] | {"note": None} == {
+    assert written["lines"] == [{
         "name": "ours / C", "median": 0.5, "least": 0.4, "greatest": 0.7, "unit": "×",
-        "goal": "≤ 1", "verdict": "reached", "note": None,
-    }  # fmt: skip
+        "goal": {"bound": 1.0, "aim": None, "at_most": True}, "verdict": "reached", "note": "",
+    }]  # fmt: skip
+
+
+def test_a_line_that_was_written_is_read_again_as_it_was() -> None:
+    line = Line("ours / C", Spread(0.5, 0.4, 0.7), "×", at_least(3.5, 4.5), "all rows equal")
+    assert Line.from_json(json.loads(json.dumps(line.as_json()))) == line
 
 
 def test_a_ratio_is_taken_within_each_round() -> None:

@@ -1,0 +1,40 @@
+"""What is measured in minutes, each part in a process of its own: `python -m benchmarks [PART …] [--json FILE]`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.report import options
+
+ROOT = Path(__file__).resolve().parents[1]
+PARTS = ["parsing", "search", "network", "counts"]
+
+
+def main() -> int:
+    parser = options(__doc__)
+    parser.add_argument("part", nargs="*", choices=PARTS, default=PARTS)
+    given = parser.parse_args()
+    reports, failed = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for part in given.part:
+            file = Path(folder) / f"{part}.json"
+            command = [sys.executable, "-m", f"benchmarks.{part}", "--rounds", str(given.rounds), "--json", str(file)]
+            subprocess.run(command, cwd=ROOT, check=False)
+            if file.exists():  # also when a goal was missed
+                reports.append(json.loads(file.read_text(encoding="utf-8")))
+            else:
+                failed.append(f"{part}: it did not come to an end")
+    missed = failed + [f"{report['benchmark']}: {name}" for report in reports for name in report["missed"]]
+    if given.json:
+        given.json.parent.mkdir(parents=True, exist_ok=True)
+        given.json.write_text(json.dumps(reports, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print("\nOf all parts: " + ("; ".join(f"missed: {name}" for name in missed) or "no goal missed"))
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
