@@ -76,7 +76,10 @@ def entries_table() -> dict[str, Any]:
     expected = plain_entries(body, *bounds)
     found = schedules([body], window).values()
     assert [[(i.start, i.end, i.status.value) for i in schedule.items] for schedule in found] == expected
-    programs: dict[str, Callable[[], object]] = {PLAIN: partial(plain_entries, body, *bounds), OURS: partial(schedules, [body], window)}
+    programs: dict[str, Callable[[], object]] = {
+        PLAIN: partial(plain_entries, body, *bounds),
+        OURS: partial(schedules, [body], window),
+    }
     items = body.count(b'"isPrivate"')
     try:
         reference = Reference(items, CALENDARS)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from freebusy.core.intervals import HOUR, MINUTE, SECOND, Interval, from_instant, to_instant
 from freebusy.core.schedule import FreeBusyStatus, Schedule, ScheduleItem, Unreadable, WorkingHours, parse_schedule
+from freebusy.core.wall_times import UTC_TIMES
 from freebusy.core.zones import CustomZone
 from microsoft import wire
 
@@ -332,3 +333,35 @@ def test_order_and_zone_of_the_items_do_not_matter(
         if start < end and start < DAY.end and end > DAY.start
     }
     assert parsed(*items) == parsed(*reversed(items)) == tuple(sorted(expected))
+
+
+def as_in_utc(start: str, end: str, status: str) -> wire.ScheduleInformation:
+    """As it is decoded when every entry is in UTC: the way that nearly all take."""
+    bounds = [wire.UtcDateTime(date_time=text, time_zone="UTC") for text in (start, end)]
+    found = wire.UtcItem(status=FreeBusyStatus(status), start=bounds[0], end=bounds[1])
+    return wire.UtcInformation(schedule_id="ann@contoso.example", availability_view="0", schedule_items=[found])
+
+
+WALLS = st.from_regex(
+    r"2027-03-1[567]T(0[0-9]|1[0-9]|2[0-4]):[0-6][0-9](:[0-6][0-9])?(\.[0-9]{1,8})?Z?", fullmatch=True
+)
+ODD_WALLS = st.from_regex(r"[0-9]{4}[-W][0-9]{1,2}[-.]?[0-9]{1,2}[T ]?[0-9:.Z+]{0,8}", fullmatch=True) | st.text(
+    max_size=28
+)
+
+
+@given(WALLS | ODD_WALLS, WALLS | ODD_WALLS, st.sampled_from(list(FreeBusyStatus)))
+def test_the_way_of_entries_in_utc_ends_where_the_general_way_does(
+    start: str, end: str, status: FreeBusyStatus
+) -> None:
+    general = parse_schedule([entry(wire.ScheduleItem(status.value, at(start), at(end)))], DAY)
+    if "T" in start and "T" in end:
+        assert parse_schedule([as_in_utc(start, end, status.value)], DAY) == general
+    else:
+        assert isinstance(parse_schedule([as_in_utc(start, end, status.value)], DAY), Unreadable)
+
+
+def test_the_times_that_are_remembered_are_bounded() -> None:
+    for second in range(50_000):
+        UTC_TIMES[f"2027-03-{1 + second // 43_200:02}T{second // 3600 % 12:02}:{second // 60 % 60:02}:{second % 60:02}"]
+    assert 0 < len(UTC_TIMES) <= 40_000
