@@ -87,7 +87,7 @@ class GraphClient:
         """Free/busy of every mailbox by the deadline; whatever Microsoft does, each one has a result.
 
         Raises ValueError for naive or disordered bounds, and nothing of Microsoft's: failures are values.
-        `alone`: those of the mailboxes (by `str.casefold`) that made calls fail before: no other shares a call with them.
+        `alone`: those of the mailboxes (by `str.casefold`) that made calls fail before, and share a call with no other.
         `witness`: a mailbox that can be read if any can. When nothing was answered it is asked, to tell a mailbox at
         which calls fail from a service that is down.
         `abandonable`: calls go side by side, and one that does not heed the deadline is left behind, at the price of

@@ -190,7 +190,7 @@ class Run:
                 self._ask_for_less(call, mailbox)
 
     def _may_be_searched(self, verdict: Verdict) -> bool:
-        """Whether it may be one mailbox's doing; not while Microsoft wants to be left alone until after the deadline."""
+        """Whether it may be one mailbox's doing; not when Microsoft wants to be left alone beyond the deadline."""
         return verdict.suspicious and not self._error and (verdict.wait or 0.0) < self._deadline.remaining()
 
     def _ask_for_less(self, call: ScheduleCall, mailbox: str) -> None:

@@ -1,4 +1,4 @@
-"""Worker threads that do nothing but one HTTP exchange with Graph at a time, so that one which hangs can be left behind."""
+"""Worker threads that do nothing but one HTTP exchange at a time, so that one which hangs can be left behind."""
 
 from __future__ import annotations
 

@@ -60,8 +60,8 @@ class Search:
         self._answered_at = at
 
     def service_works(self, since: float | None) -> bool:
-        """Whether anything was answered after that."""
-        return since is not None and self._answered_at is not None and self._answered_at > since
+        """Whether anything was answered since then."""
+        return since is not None and self._answered_at is not None and self._answered_at >= since
 
     def suspect(self, call: ScheduleCall, since: float, verdict: Verdict) -> None:
         """This call failed, and there is nothing more to be learnt from asking the same again."""

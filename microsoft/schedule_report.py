@@ -85,8 +85,9 @@ class CallRecord:
 class ScheduleReport:
     """The answer to a whole question. `results`: every address that was asked, by its `str.casefold`.
 
-    `error`: why asking had to stop: no access token could be had or kept, our own settings are unusable, or the reader's
-    calls are spent. `poison`: who, of those that failed, made whole calls fail while the service answered others.
+    `error`: why asking had to stop: no access token could be had or kept, our own settings are unusable, or the calls
+    that the reader is allowed are spent. `poison`: who, of those that failed, made whole calls fail while the service
+    answered others.
     """
 
     results: dict[str, MailboxSchedule | MailboxFailure]
