@@ -17,6 +17,7 @@ from microsoft.http import Deadline
 from microsoft.secret import Secret
 from tenants.fields import unseal
 from tenants.health import Outcome
+from tenants.places import ReaderGate
 from tenants.recording import CheckResult
 from tenants.verification import raise_for_mailbox
 
@@ -29,6 +30,7 @@ class Target:
     """Whom to ask and with what. `sealed`: the access token, encrypted; `failure`: why there is none to ask with.
 
     `refused`: a token that Graph would not take. `renewed`: a new one was asked for, so that there is no other to try.
+    `gate`: the one that `graph` goes through, where a place may be taken before the call.
     """
 
     connection_id: int
@@ -46,6 +48,7 @@ class Target:
     failure: IntegrationError | None = None
     renewed: bool = False
     sample: tuple[Memory, ...] = ()
+    gate: ReaderGate | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from tenants.health import Health, Outcome, Rollup
 from tenants.lifecycle import State
 from tenants.models import Connection
 from tenants.pace import JITTER, pace
-from tenants.places import Urgency
+from tenants.places import PlacesAhead, ReaderGate, Urgency
 from tenants.recording import record_checks
 from tenants.standing import shown_health
 from tenants.sweeping import BATCH, lease_seconds, sweep
@@ -116,6 +116,8 @@ class _Probes:
         self._deadline = deadline
         self._heard = heard
         self._last_pk = 0
+        self._urgency = Urgency.BACKGROUND if deadline is None else Urgency.PERSON
+        self._places = PlacesAhead(self._urgency, PATIENCE_SECONDS)
         self._without_token: list[Target] = []
         self._outages = Outages(override=chosen is not None, look=self._look, deadline=deadline)
 
@@ -150,10 +152,11 @@ class _Probes:
     # --- what to look at ------------------------------------------------------------------------------------------
     def _claim(self, limit: int) -> list[Target]:
         while rows := self._next_rows(limit):
-            found = targets(rows, Urgency.BACKGROUND if self._deadline is None else Urgency.PERSON)
+            found = targets(rows, self._urgency)
             self._without_token += [target for target in found if not target.sealed]
             ready = self._permitted([target for target in found if target.sealed])
             if ready or len(self._without_token) >= BATCH:
+                self._places.take(_gates(ready))
                 return ready
         return []
 
@@ -174,6 +177,7 @@ class _Probes:
 
     # --- what was found -------------------------------------------------------------------------------------------
     def _write(self, pairs: Sequence[tuple[Target, Finding]]) -> None:
+        self._places.give_back(_gates(target for target, _ in pairs))
         now = timezone.now()
         again = [target for target, finding in pairs if finding.token_refused and not target.renewed]
         self._without_token += [replace(target, sealed=b"", refused=target.sealed) for target in again]
@@ -203,6 +207,10 @@ class _Probes:
         if finding.our_fault or finding.held_back:
             return False
         return not self._outages.general(target, finding)
+
+
+def _gates(found: Iterable[Target]) -> list[ReaderGate]:
+    return [target.gate for target in found if target.gate is not None]
 
 
 def _handing_out(found: Sequence[Target]) -> Callable[[int], list[Target]]:

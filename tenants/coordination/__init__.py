@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Protocol
@@ -35,6 +35,12 @@ class Coordinator(Protocol):
         Whoever is refused since the places are held is known to wait from now on, `waited` seconds already, and
         should ask again soon, or `stop_waiting`.
         """
+
+    def take_slots(self, names: Collection[str], holder: str, terms: Terms, *, seconds: float) -> dict[str, int]:
+        """A place of each of these that can be had now, as `take_slot` gives it; nobody is known to wait for others."""
+
+    def free_slots(self, slots: Mapping[str, int], holder: str) -> None:
+        """`free_slot` for many."""
 
     def free_slot(self, name: str, holder: str, slot: int) -> None:
         """Gives back what this holder still holds."""

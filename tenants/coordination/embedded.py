@@ -6,8 +6,10 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from tenants.coordination.terms import (
     BUCKET_SECONDS,
@@ -58,6 +60,36 @@ class SqliteCoordinator:
             mark = (name, holder, terms.rank, since, now + MARK_SECONDS)
             db.execute("REPLACE INTO waiting VALUES (?, ?, ?, ?, ?)", mark)
             return Refusal()
+
+    def take_slots(self, names: Collection[str], holder: str, terms: Terms, *, seconds: float) -> dict[str, int]:
+        with self._transaction() as db:
+            now = self._clock()
+            begun = _by_name(db, "SELECT name, bucket, calls FROM begun WHERE name IN", names)
+            held = _by_name(db, "SELECT name, number FROM slot WHERE until > ? AND name IN", names, now)
+            waiting = _by_name(
+                db, "SELECT name, holder FROM waiting WHERE until >= ? AND rank <= ? AND name IN", names, now, terms.rank
+            )
+            taken: dict[str, int] = {}
+            for name in names:
+                if seconds_until_below(terms.calls, begun.get(name, ()), now) > 0.0:
+                    continue
+                numbers = {number for (number,) in held.get(name, ())}
+                free = [number for number in range(terms.places) if number not in numbers]
+                if len(free) > len(waiting.get(name, ())) + terms.spare:
+                    taken[name] = free[0]
+            db.executemany(
+                "REPLACE INTO slot VALUES (?, ?, ?, ?)",
+                [(name, number, holder, now + seconds) for name, number in taken.items()],
+            )
+            _count_calls(db, taken, now)
+            return taken
+
+    def free_slots(self, slots: Mapping[str, int], holder: str) -> None:
+        with self._transaction() as db:
+            db.executemany(
+                "DELETE FROM slot WHERE name = ? AND number = ? AND holder = ?",
+                [(name, number, holder) for name, number in slots.items()],
+            )
 
     def free_slot(self, name: str, holder: str, slot: int) -> None:
         with self._transaction() as db:
@@ -149,11 +181,37 @@ def _count_before(db: sqlite3.Connection, name: str, holder: str, rank: int, sin
     return int(rows.fetchone()[0])
 
 
+def _count_calls(db: sqlite3.Connection, names: Iterable[str], now: float) -> None:
+    """One more of each in this bucket."""
+    bucket = int(now // BUCKET_SECONDS)
+    db.executemany(
+        "INSERT INTO begun VALUES (?, ?, 1) ON CONFLICT (name, bucket) DO UPDATE SET calls = calls + 1",
+        [(name, bucket) for name in names],
+    )
+    _forget(db, bucket, now)
+
+
+def _by_name(
+    db: sqlite3.Connection, select: str, names: Collection[str], *values: float
+) -> dict[str, list[tuple[Any, ...]]]:
+    """The rows of these names, without the name."""
+    marks = ", ".join("?" * len(names))
+    found: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
+    for name, *rest in db.execute(f"{select} ({marks})", (*values, *names)):
+        found[name].append(tuple(rest))
+    return found
+
+
 def _count_call(db: sqlite3.Connection, name: str, now: float) -> None:
     """One more in this bucket; with the first of a bucket, what is over is forgotten."""
     bucket = int(now // BUCKET_SECONDS)
     counted = db.execute("UPDATE begun SET calls = calls + 1 WHERE name = ? AND bucket = ?", (name, bucket)).rowcount
     if not counted:
         db.execute("INSERT INTO begun VALUES (?, ?, 1)", (name, bucket))
-        db.execute("DELETE FROM begun WHERE bucket <= ?", (bucket - BUCKETS,))
-        db.execute("DELETE FROM waiting WHERE until < ?", (now,))
+        _forget(db, bucket, now)
+
+
+def _forget(db: sqlite3.Connection, bucket: int, now: float) -> None:
+    """What is over."""
+    db.execute("DELETE FROM begun WHERE bucket <= ?", (bucket - BUCKETS,))
+    db.execute("DELETE FROM waiting WHERE until < ?", (now,))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import cast
 
 import redis
@@ -58,8 +58,10 @@ if free > before + spare then
   if #marks > 0 then redis.call('HDEL', waiting, holder) end
   return {first, 0}
 end
-redis.call('HSET', waiting, holder, string.format('%d %.0f %.0f', rank, since, now + mark))
-redis.call('PEXPIRE', waiting, mark)
+if mark > 0 then
+  redis.call('HSET', waiting, holder, string.format('%d %.0f %.0f', rank, since, now + mark))
+  redis.call('PEXPIRE', waiting, mark)
+end
 return {-1, 0}
 """
 _FREE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
@@ -88,18 +90,32 @@ class RedisCoordinator:
         self._admit = client.register_script(_ADMIT)
 
     def take_slot(self, name: str, holder: str, terms: Terms, *, seconds: float, waited: float = 0.0) -> int | Refusal:
-        times = (max(int(seconds * 1000), 1), int(waited * 1000))
-        wanted = (terms.places, terms.calls, terms.spare, terms.rank)
-        rules = (BUCKET_SECONDS * 1000, BUCKETS, int(MARK_SECONDS * 1000))
-        keys, args = [f"{self._namespace}:slot:{name}"], [holder, *times, *wanted, *rules]
+        keys, args = [self._slot(name)], _arguments(holder, terms, seconds, waited, mark=MARK_SECONDS)
         slot, wait = cast(tuple[int, int], self._take(keys=keys, args=args))
         return slot if slot >= 0 else Refusal(wait / 1000)
 
+    def take_slots(self, names: Collection[str], holder: str, terms: Terms, *, seconds: float) -> dict[str, int]:
+        args = _arguments(holder, terms, seconds, waited=0.0, mark=0.0)
+        pipe = self._client.pipeline(transaction=False)
+        for name in names:
+            self._take(keys=[self._slot(name)], args=args, client=pipe)
+        found = cast(list[tuple[int, int]], pipe.execute())
+        return {name: slot for name, (slot, _) in zip(names, found, strict=True) if slot >= 0}
+
+    def free_slots(self, slots: Mapping[str, int], holder: str) -> None:
+        pipe = self._client.pipeline(transaction=False)
+        for name, slot in slots.items():
+            self._free(keys=[f"{self._slot(name)}:{slot}"], args=[holder], client=pipe)
+        pipe.execute()
+
     def free_slot(self, name: str, holder: str, slot: int) -> None:
-        self._free(keys=[f"{self._namespace}:slot:{name}:{slot}"], args=[holder])
+        self._free(keys=[f"{self._slot(name)}:{slot}"], args=[holder])
 
     def stop_waiting(self, name: str, holder: str) -> None:
-        self._client.hdel(f"{self._namespace}:slot:{name}:waiting", holder)
+        self._client.hdel(f"{self._slot(name)}:waiting", holder)
+
+    def _slot(self, name: str) -> str:
+        return f"{self._namespace}:slot:{name}"
 
     def read(self, name: str) -> bytes | None:
         return cast(bytes | None, self._client.get(f"{self._namespace}:kept:{name}"))
@@ -133,3 +149,9 @@ class RedisCoordinator:
 
     def admit(self, name: str, per_second: float, burst: int) -> float:
         return float(cast(bytes, self._admit(keys=[f"{self._namespace}:bucket:{name}"], args=[per_second, burst])))
+
+
+def _arguments(holder: str, terms: Terms, seconds: float, waited: float, *, mark: float) -> list[str | int]:
+    times = (max(int(seconds * 1000), 1), int(waited * 1000))
+    wanted = (terms.places, terms.calls, terms.spare, int(terms.rank))
+    return [holder, *times, *wanted, BUCKET_SECONDS * 1000, BUCKETS, int(mark * 1000)]
