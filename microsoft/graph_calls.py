@@ -177,7 +177,7 @@ class Run:
     def _end(self, attempt: Try, verdict: Verdict) -> None:
         """The last word about a call, unless somebody else than its mailboxes may be to blame."""
         call = attempt.call
-        if self._may_be_searched(verdict) and attempt.since is not None:
+        if self._may_be_searched(call, verdict) and attempt.since is not None:
             self._search.suspect(call, attempt.since, verdict)
             return
         self._open.discard(call)
@@ -189,8 +189,10 @@ class Run:
             for mailbox in crowded(call, verdict.outcome):
                 self._ask_for_less(call, mailbox)
 
-    def _may_be_searched(self, verdict: Verdict) -> bool:
+    def _may_be_searched(self, call: ScheduleCall, verdict: Verdict) -> bool:
         """Whether it may be one mailbox's doing; not when Microsoft wants to be left alone beyond the deadline."""
+        if verdict.next is Next.SEARCH and len(call.mailboxes) == 1:
+            return False  # it was refused, which is as plain as can be
         return verdict.suspicious and not self._error and (verdict.wait or 0.0) < self._deadline.remaining()
 
     def _ask_for_less(self, call: ScheduleCall, mailbox: str) -> None:
@@ -198,7 +200,9 @@ class Run:
         halves = call.for_halves_of_time(mailbox, self._parts)
         if halves and call.stretch is not None:
             del self._settled[call]
-        self._enqueue(halves, Role.PLANNED)
+        for half in halves:  # before all others: where even a short time holds too much, that is found out soon
+            self._open.add(half)
+            self._waiting.insert(0, Try(half, self._deadline.clock()))
         if not halves and call.stretch is not None:
             self._forget(other for other in self._open if other.mailboxes == (mailbox,) and other.part == call.part)
 

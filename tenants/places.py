@@ -193,13 +193,15 @@ class PlacesAhead:
 class _Turn:
     """One waiting thread."""
 
-    def __init__(self, line: deque[_Turn]) -> None:
+    def __init__(self, before: list[deque[_Turn]], line: deque[_Turn]) -> None:
+        self._before = before
         self._line = line
         self._told = threading.Event()
 
     @property
     def first(self) -> bool:
-        return bool(self._line) and self._line[0] is self
+        """Of those with its urgency, while nobody waits for whom it matters more."""
+        return not any(self._before) and bool(self._line) and self._line[0] is self
 
     def wait(self, seconds: float) -> None:
         """Until told to look, for so long at most."""
@@ -221,7 +223,7 @@ class _Line:
     def turn(self, urgency: Urgency) -> Iterator[_Turn]:
         """A place at the end of the line while entered."""
         line = self._waiting[urgency]
-        turn = _Turn(line)
+        turn = _Turn([self._waiting[other] for other in Urgency if other < urgency], line)
         with self._lock:
             line.append(turn)
         try:

@@ -32,8 +32,8 @@ class Coordinator(Protocol):
     def take_slot(self, name: str, holder: str, terms: Terms, *, seconds: float, waited: float = 0.0) -> int | Refusal:
         """Number of the place taken, which counts one call; a forgotten place returns by itself after `seconds`.
 
-        Whoever is refused since the places are held is known to wait from now on, `waited` seconds already, and
-        should ask again soon, or `stop_waiting`.
+        Whoever is refused since the places are held is known to wait from now on, `waited` seconds before, and should
+        ask again soon, or `stop_waiting`.
         """
 
     def take_slots(self, names: Collection[str], holder: str, terms: Terms, *, seconds: float) -> dict[str, int]:

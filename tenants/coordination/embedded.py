@@ -48,13 +48,13 @@ class SqliteCoordinator:
             wait = seconds_until_below(terms.calls, begun, now)
             if wait > 0.0:
                 return Refusal(wait)
-            since = now - waited
+            since = min(now - waited, _began_to_wait(db, name, holder, now))
             held = {row[0] for row in db.execute("SELECT number FROM slot WHERE name = ? AND until > ?", (name, now))}
             free = [number for number in range(terms.places) if number not in held]
             if len(free) > _count_before(db, name, holder, terms.rank, since, now) + terms.spare:
                 db.execute("REPLACE INTO slot VALUES (?, ?, ?, ?)", (name, free[0], holder, now + seconds))
                 _count_call(db, name, now)
-                if waited:
+                if since < now:
                     db.execute("DELETE FROM waiting WHERE name = ? AND holder = ?", (name, holder))
                 return free[0]
             mark = (name, holder, terms.rank, since, now + MARK_SECONDS)
@@ -169,6 +169,11 @@ class SqliteCoordinator:
                 time.sleep(0.05)
             else:
                 return
+
+
+def _began_to_wait(db: sqlite3.Connection, name: str, holder: str, now: float) -> float:
+    row = db.execute("SELECT since FROM waiting WHERE name = ? AND holder = ?", (name, holder)).fetchone()
+    return float(row[0]) if row else now
 
 
 def _count_before(db: sqlite3.Connection, name: str, holder: str, rank: int, since: float, now: float) -> int:

@@ -12,7 +12,7 @@ from tenants.coordination.terms import BUCKET_SECONDS, BUCKETS, MARK_SECONDS, Re
 # Numbered keys hold the places, `:calls` counts by ten seconds what was begun, `:waiting` says who waits since when.
 _TAKE = """
 local t = redis.call('TIME'); local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local holder, lease, since = ARGV[1], ARGV[2], now - ARGV[3]
+local holder, lease, since = ARGV[1], ARGV[2], t[1] * 1000000 + t[2] - ARGV[3]
 local places, calls, spare, rank = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local step, buckets, mark = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local counted, waiting = KEYS[1] .. ':calls', KEYS[1] .. ':waiting'
@@ -38,6 +38,9 @@ if spent >= calls then
 end
 
 local before, marks = 0, redis.call('HGETALL', waiting)
+for i = 1, #marks, 2 do
+  if marks[i] == holder then since = math.min(since, tonumber(string.match(marks[i + 1], '%d+ (%d+)'))) end
+end
 for i = 1, #marks, 2 do
   local theirs, began, ends = string.match(marks[i + 1], '(%d+) (%d+) (%d+)')
   theirs, began = tonumber(theirs), tonumber(began)
@@ -152,6 +155,6 @@ class RedisCoordinator:
 
 
 def _arguments(holder: str, terms: Terms, seconds: float, waited: float, *, mark: float) -> list[str | int]:
-    times = (max(int(seconds * 1000), 1), int(waited * 1000))
+    times = (max(int(seconds * 1000), 1), int(waited * 1_000_000))
     wanted = (terms.places, terms.calls, terms.spare, int(terms.rank))
     return [holder, *times, *wanted, BUCKET_SECONDS * 1000, BUCKETS, int(mark * 1000)]

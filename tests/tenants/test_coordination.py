@@ -149,7 +149,7 @@ def test_whoever_died_waiting_is_not_waited_for_long(store: Coordinator) -> None
 
 
 def test_some_places_can_be_left_over(store: Coordinator) -> None:
-    taken = [take(store, f"background {number}", terms(spare=1)) for number in range(4)]
+    taken = [take(store, f"background {number}", terms(spare=1, rank=1)) for number in range(4)]
     assert taken == [0, 1, 2, ALL_HELD]
     assert take(store, "person", terms()) == 3
 
@@ -317,12 +317,11 @@ def test_people_overtake_background_work_that_waits() -> None:
         with ReaderGate("tenant/oid", urgency, places=1).acquire(Deadline.after(30.0)):
             entered.append(urgency.name)
 
-    with ThreadPoolExecutor(6) as pool:
-        with ReaderGate("tenant/oid", places=1).acquire(Deadline.after(30.0)):
-            for urgency in (Urgency.BACKGROUND, Urgency.BACKGROUND, Urgency.PERSON, Urgency.PERSON):
-                pool.submit(call, urgency)
-                wait_for(lambda urgency=urgency: waiting(urgency))
-            wait_for(lambda: len(waiting(Urgency.BACKGROUND)) == len(waiting(Urgency.PERSON)) == 2)
+    with ThreadPoolExecutor(6) as pool, ReaderGate("tenant/oid", places=1).acquire(Deadline.after(30.0)):
+        for urgency in (Urgency.BACKGROUND, Urgency.BACKGROUND, Urgency.PERSON, Urgency.PERSON):
+            pool.submit(call, urgency)
+            wait_for(lambda urgency=urgency: waiting(urgency))
+        wait_for(lambda: len(waiting(Urgency.BACKGROUND)) == len(waiting(Urgency.PERSON)) == 2)
     assert entered == ["PERSON", "PERSON", "BACKGROUND", "BACKGROUND"]
 
 
