@@ -39,7 +39,7 @@ from django.utils import timezone  # noqa: E402
 from msal import ConfidentialClientApplication  # noqa: E402
 
 from freebusy import probes  # noqa: E402
-from microsoft import entra_door, graph_calls  # noqa: E402
+from microsoft import entra_door, graph_crew  # noqa: E402
 from microsoft.http import DoorAdapter  # noqa: E402
 from microsoft.secret import Secret  # noqa: E402
 from tenants import microsoft365, refreshing  # noqa: E402
@@ -169,7 +169,7 @@ def _splitting(work: str) -> Iterator[dict[str, float]]:
         ("write", refreshing._Run, "write") if work == "refresh" else ("write", probes._Probes, "_write"),
         ("breakers, times and errors", refreshing._Run, "ask") if work == "refresh" else ("look", probes, "look"),
     ]
-    door = entra_door if work == "refresh" else graph_calls
+    door = entra_door if work == "refresh" else graph_crew
     targets.append(("http", door, "exchange"))
     patches = [mock.patch.object(owner, name, timed(part, getattr(owner, name))) for part, owner, name in targets]
     for patch in patches:
