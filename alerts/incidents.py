@@ -33,6 +33,8 @@ def follow(connection_id: int, change: Change, **_: Any) -> None:
     """Receiver of `connection_changed`: what the change means for the connection's incident."""
     over = ending(change.state, change.health)
     if over is not None:
+        if change.first_check:  # which a sweep after many consents finds for each of them
+            return
         close(subject_of(connection_id), over, change.at)
         return
     found = trouble(change.state, change.health, since=change.at, seen_at=change.at, code=change.reason)

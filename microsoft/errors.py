@@ -67,6 +67,10 @@ class Throttled(IntegrationError):
         self.retry_after = retry_after
 
 
+class HeldBack(Throttled):
+    """Not asked, to keep within Microsoft's limits: says nothing about Microsoft."""
+
+
 class TokenRejected(IntegrationError):
     """Graph answered 401. `claims`: the decoded claims challenge for the next token request, if any came."""
 

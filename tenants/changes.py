@@ -51,6 +51,11 @@ class Change:
         return self.health is Health.HEALTHY and self.health_before in (Health.DEGRADED, Health.DOWN)
 
     @property
+    def first_check(self) -> bool:
+        """Nothing was known of the connection before, so that nothing can have been told of it."""
+        return self.health_before is Health.UNKNOWN and self.state is self.state_before
+
+    @property
     def matters(self) -> bool:
         """Whether there is anything to tell."""
         return self.state is not self.state_before or self.health is not self.health_before

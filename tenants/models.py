@@ -29,6 +29,11 @@ def new_consent_key() -> str:
     return secrets.token_urlsafe(32)
 
 
+def quota_key_of(tenant_id: str, reader_oid: str) -> str:
+    """Whose limits a call counts against."""
+    return f"{tenant_id}/{reader_oid}"
+
+
 def fingerprint(value: str) -> str:
     """What is stored of a state or a browser's cookie: enough to know it again, of no use to a thief."""
     return sha256(value.encode("utf-8", "replace")).hexdigest()
@@ -148,7 +153,7 @@ class Connection(models.Model):
     @property
     def quota_key(self) -> str:
         """Microsoft counts its limits by mailbox of the reader, not by our accounts."""
-        return f"{self.tenant_id}/{self.reader_oid}"
+        return quota_key_of(self.tenant_id, self.reader_oid)
 
 
 class TokenRecord(models.Model):

@@ -5,13 +5,13 @@ No page and no metric ever reads the single checks of many connections.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import connection, models
+from django.db import models
 
+from tenants.batches import insert_each
 from tenants.health import Outcome
 from tenants.models import AllChecks, ConnectionChecks, HealthCheck, Period
 
@@ -22,6 +22,8 @@ PRUNED_AT_A_TIME = 1_000
 
 _OUTCOMES = tuple(outcome.value for outcome in Outcome)
 _SUMMED = (*_OUTCOMES, "latency_count", "latency_sum_ms")
+_COLUMNS = (*_SUMMED, "latency_max_ms")
+_PLACE = {name: place for place, name in enumerate(_OUTCOMES)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +36,6 @@ class Checked:
     latency_ms: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Sums:
-    amounts: Counter[str]
-    latency_max_ms: int
-
-    def values(self) -> list[int]:
-        return [*(self.amounts[name] for name in _SUMMED), self.latency_max_ms]
-
-
 def start_of(period: Period, at: datetime) -> datetime:
     """When the period that holds this UTC moment began."""
     hour = at.replace(minute=0, second=0, microsecond=0)
@@ -51,10 +44,20 @@ def start_of(period: Period, at: datetime) -> datetime:
 
 def add(checks: Iterable[Checked]) -> None:
     """Adds the checks to both sums of their connections and of all; call it inside the transaction that stores them."""
-    found = list(checks)
-    own, every = _by_key(found), _by_key(found, of_all=True)
-    _upsert(ConnectionChecks, ("connection_id", "period", "start"), sorted(own.items()))
-    _upsert(AllChecks, ("period", "start"), sorted(every.items()))  # last: this row is everybody's
+    own: dict[_Key, _Sums] = {}
+    every: dict[_Key, _Sums] = {}
+    starts: dict[datetime, list[tuple[str, datetime]]] = {}
+    for check in checks:
+        when = starts.get(check.at)
+        if when is None:
+            when = starts[check.at] = [
+                (period.value, start_of(period, check.at)) for period in (Period.DAY, Period.HOUR)
+            ]
+        for period, start in when:
+            _count(own, (check.connection_id, period, start), check)
+            _count(every, (period, start), check)
+    _upsert(ConnectionChecks, ("connection_id", "period", "start"), own)
+    _upsert(AllChecks, ("period", "start"), every)  # last: this row is everybody's
 
 
 def prune(now: datetime) -> None:
@@ -66,41 +69,32 @@ def prune(now: datetime) -> None:
 
 
 _Key = tuple[int | str | datetime, ...]
+_Sums = list[int]  # of _SUMMED, and the longest latency
 
 
-def _by_key(checks: Iterable[Checked], *, of_all: bool = False) -> dict[_Key, _Sums]:
-    grouped: dict[_Key, list[Checked]] = {}
-    for check in checks:
-        for period in (Period.DAY, Period.HOUR):
-            when = (period.value, start_of(period, check.at))
-            grouped.setdefault(when if of_all else (check.connection_id, *when), []).append(check)
-    return {key: _sum(together) for key, together in grouped.items()}
+def _count(sums: dict[_Key, _Sums], key: _Key, check: Checked) -> None:
+    found = sums.get(key)
+    if found is None:
+        found = sums[key] = [0] * len(_COLUMNS)
+    found[_PLACE[check.outcome.value]] += 1
+    if check.latency_ms is not None:
+        found[-3] += 1
+        found[-2] += check.latency_ms
+        found[-1] = max(found[-1], check.latency_ms)
 
 
-def _sum(checks: list[Checked]) -> _Sums:
-    timed = [check.latency_ms for check in checks if check.latency_ms is not None]
-    amounts = Counter(check.outcome.value for check in checks)
-    amounts.update(latency_count=len(timed), latency_sum_ms=sum(timed))
-    return _Sums(amounts, max(timed, default=0))
-
-
-def _upsert(model: type[models.Model], key: tuple[str, ...], rows: list[tuple[_Key, _Sums]]) -> None:
+def _upsert(model: type[models.Model], key: tuple[str, ...], sums: dict[_Key, _Sums]) -> None:
     """Adds to the rows, making those that do not exist; Django's own upsert could only replace."""
     table = model._meta.db_table
-    columns = (*key, *_SUMMED, "latency_max_ms")
     added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in _SUMMED)
     larger = f"CASE WHEN excluded.latency_max_ms > {table}.latency_max_ms THEN excluded.latency_max_ms"
-    sql = (
-        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))}) "  # noqa: S608 - names
+    insert_each(
+        model,
+        (*key, *_COLUMNS),
+        [(*where, *found) for where, found in sorted(sums.items())],
         f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {added}, "
-        f"latency_max_ms = {larger} ELSE {table}.latency_max_ms END"
+        f"latency_max_ms = {larger} ELSE {table}.latency_max_ms END",
     )
-    with connection.cursor() as cursor:
-        cursor.executemany(sql, [[*map(_plain, where), *sums.values()] for where, sums in rows])
-
-
-def _plain(part: int | str | datetime) -> int | str | datetime | None:
-    return connection.ops.adapt_datetimefield_value(part) if isinstance(part, datetime) else part
 
 
 def _delete(rows: models.QuerySet[models.Model]) -> None:
