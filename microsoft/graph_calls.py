@@ -177,7 +177,7 @@ class Run:
     def _end(self, attempt: Try, verdict: Verdict) -> None:
         """The last word about a call, unless somebody else than its mailboxes may be to blame."""
         call = attempt.call
-        if self._may_be_searched(call, verdict) and attempt.since is not None:
+        if self._may_be_searched(attempt, verdict) and attempt.since is not None:
             self._search.suspect(call, attempt.since, verdict)
             return
         self._open.discard(call)
@@ -189,9 +189,9 @@ class Run:
             for mailbox in crowded(call, verdict.outcome):
                 self._ask_for_less(call, mailbox)
 
-    def _may_be_searched(self, call: ScheduleCall, verdict: Verdict) -> bool:
+    def _may_be_searched(self, attempt: Try, verdict: Verdict) -> bool:
         """Whether it may be one mailbox's doing; not when Microsoft wants to be left alone beyond the deadline."""
-        if verdict.next is Next.SEARCH and len(call.mailboxes) == 1:
+        if verdict.next is Next.SEARCH and attempt.role is Role.PLANNED and len(attempt.call.mailboxes) == 1:
             return False  # it was refused, which is as plain as can be
         return verdict.suspicious and not self._error and (verdict.wait or 0.0) < self._deadline.remaining()
 

@@ -56,7 +56,8 @@ class ReaderGate:
     def acquire(self, deadline: Deadline) -> Iterator[None]:
         """Holds one place; it returns by itself soon after the deadline should this process die.
 
-        A call that was cut off leaves its place so, as long as another one is left. While the store cannot be reached every call goes ahead.
+        A call that was cut off leaves its place so, as long as another one is left. While the store cannot be reached
+        every call goes ahead.
         """
         holder, slot = str(uuid4()), None
         with going_on_without_the_store():
