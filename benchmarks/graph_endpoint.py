@@ -3,8 +3,8 @@
     python -m benchmarks.graph_endpoint PORT LATENCY_MS CONNECT_MS
 
 A connection's first call takes CONNECT_MS more, for the round trips of TCP and TLS. A fifth call at once is refused
-with 429 and `Retry-After: 1`. `GET /counts` tells what was seen, `POST /reset` forgets it. Each mailbox has a fortnight of
-ten items a day, so an answer has some 0.8 MB; it is plain HTTP and not compressed.
+with 429 and `Retry-After: 1`. `GET /counts` tells what was seen, `POST /reset` forgets it. Each mailbox has a fortnight
+of ten items a day, so an answer has some 0.8 MB; it is plain HTTP and not compressed.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Protocol
 
-from microsoft.errors import IntegrationError, Throttled, TokenRejected, may_pass
+from microsoft.errors import HeldBack, IntegrationError, Throttled, TokenRejected, may_pass
 from microsoft.graph_answer import Next, Verdict, broken, judge_answer
 from microsoft.graph_crew import Asking, Crew, Result, Try
 from microsoft.graph_search import Search, Suspect
@@ -163,7 +163,8 @@ class Run:
             return
         if attempt.role is not Role.WITNESS and attempt.call in self._open and self._put_off(attempt, verdict):
             return
-        self._record(result, verdict)
+        if not isinstance(result.answer, HeldBack):  # which was no call at all
+            self._record(result, verdict)
         if verdict.next is Next.NEW_TOKEN:
             request_id = self._records[-1].request_id
             self._error = self._error or TokenRejected(verdict.code, claims=verdict.claims, request_id=request_id)
