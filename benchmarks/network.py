@@ -177,7 +177,7 @@ def measure(mailboxes: int, latency: float) -> list[Figures]:
 
         far = stack.enter_context(endpoint(latency))
         stores = {"embedded": "", "Redis": stack.enter_context(redis_server())}
-        found = []
+        found: list[Figures] = []
         for store, url in stores.items():
             with override_settings(REDIS_URL=url, COORDINATION_FILE=folder / "coordination.sqlite3"):
                 found += ours(f"our client, lease: {store}", far, people)

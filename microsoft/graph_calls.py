@@ -8,7 +8,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from itertools import chain
 from typing import Protocol
 
 from microsoft.errors import HeldBack, IntegrationError, Throttled, TokenRejected, may_pass
@@ -93,15 +92,18 @@ class Run:
 
     def _report(self, calls: Sequence[ScheduleCall]) -> ScheduleReport:
         unasked: dict[ScheduleCall, CallOutcome] = dict.fromkeys([*calls, *self._open], self._unasked())
-        suspected = {call: suspect.outcome for call, suspect in self._search.suspects.items()}
-        failed = {call: outcome for call, outcome in self._settled.items() if isinstance(outcome, MailboxFailure)}
+        suspected: dict[ScheduleCall, CallOutcome] = {
+            call: suspect.outcome for call, suspect in self._search.suspects.items()
+        }
+        failed: dict[ScheduleCall, CallOutcome] = {
+            call: outcome for call, outcome in self._settled.items() if isinstance(outcome, MailboxFailure)
+        }
         answered = {call: outcome for call, outcome in self._settled.items() if call not in failed}
         # Whoever was asked for in more than one call is what the last of these says.
-        found = join(
-            list(chain.from_iterable(map(dict.items, (unasked, suspected, failed, answered)))), len(self._parts)
-        )
-        poison = self._search.poison
-        return ScheduleReport(found | poison, tuple(self._records), self._error, frozenset(poison))
+        said = (pair for outcomes in (unasked, suspected, failed, answered) for pair in outcomes.items())
+        found = join(said, len(self._parts))
+        found.update(self._search.poison)
+        return ScheduleReport(found, tuple(self._records), self._error, frozenset(self._search.poison))
 
     def _may_go_on(self) -> bool:
         asks = bool(self._crew.under_way) or (bool(self._waiting) and not self._error)

@@ -75,13 +75,13 @@ class ReaderGate:
                 _wake(self._name)
 
     def _leaves_place(self, deadline: Deadline) -> bool:
-        """Whether Microsoft's count shall be kept of a call that it may still be at: not by the last place of all."""
-        now, left = time.time(), False
+        """Whether Microsoft's count shall be kept of a call that it may still be at: not by the last place to be had."""
+        now, left, spare = time.time(), False, 1 + self._urgency
 
         def one_more(value: bytes | None) -> bytes:
             nonlocal left
             ends = [end for end in msgspec.json.decode(value or b"[]", type=list[float]) if end > now]
-            left = len(ends) < self._places - 1
+            left = len(ends) < self._places - spare
             return msgspec.json.encode([*ends, now + seconds] if left else ends)
 
         seconds = deadline.remaining() + _LEASE_MARGIN_SECONDS
