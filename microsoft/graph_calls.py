@@ -100,8 +100,8 @@ class Run:
         }
         answered = {call: outcome for call, outcome in self._settled.items() if call not in failed}
         # Whoever was asked for in more than one call is what the last of these says.
-        said = (pair for outcomes in (unasked, suspected, failed, answered) for pair in outcomes.items())
-        found = join(said, len(self._parts))
+        said = {call: outcome for call, outcome in unasked.items() if call not in self._settled}
+        found = join(said | suspected | failed | answered, len(self._parts))
         found.update(self._search.poison)
         return ScheduleReport(found, tuple(self._records), self._error, frozenset(self._search.poison))
 

@@ -75,7 +75,7 @@ class ReaderGate:
                 _wake(self._name)
 
     def _leaves_place(self, deadline: Deadline) -> bool:
-        """Whether Microsoft's count shall be kept of a call that it may still be at: not by the last place to be had."""
+        """Whether a call that Microsoft may still be at keeps its place: not the last one to be had."""
         now, left, spare = time.time(), False, 1 + self._urgency
 
         def one_more(value: bytes | None) -> bytes:
