@@ -291,6 +291,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },
+    "forget-old-calendars": {
+        "task": "freebusy.tasks.forget_old_calendars",
+        "schedule": 600.0,
+        "options": {"expires": 600},
+    },
     # Somebody sits before the page and waits.
     "check-preflights": {
         "task": "freebusy.tasks.check_preflights",

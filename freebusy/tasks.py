@@ -6,6 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from freebusy import mailboxes, probes
+from freebusy.cache import calendars
 from freebusy.preflight import checking, runs
 from microsoft.http import Deadline
 from tenants.correlation import adopt_request_id
@@ -39,3 +40,9 @@ def check_preflights() -> None:
 def forget_old_preflights() -> None:
     """Rosters are lists of people: a month is enough."""
     runs.forget_old(timezone.now())
+
+
+@shared_task
+def forget_old_calendars() -> None:
+    """What is remembered for an hour at most is not to lie about for longer."""
+    calendars.forget_old()
