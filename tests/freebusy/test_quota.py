@@ -122,7 +122,7 @@ def test_questions_at_the_same_time_share_the_readers_four_places(
 
     def ask(number: int) -> int:
         try:
-    body = question(*people, max_age_seconds=0)
+            body = question(*people, max_age_seconds=0)
             return int(api.post(accounts[number % 2].slug, "availability", body).status_code)
         finally:
             connections.close_all()
