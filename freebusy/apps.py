@@ -15,6 +15,7 @@ class FreebusyConfig(AppConfig):
         from freebusy import mailboxes, probes
         from freebusy.cache import calendars
         from freebusy.preflight import runs
+        from freebusy.roster import unfinished
         from tenants.signals import connection_changed, connection_established, connection_lost
 
         connection_established.connect(probes.schedule_next, dispatch_uid="freebusy.probes.schedule_next")
@@ -22,3 +23,4 @@ class FreebusyConfig(AppConfig):
         connection_changed.connect(runs.forget_ended, dispatch_uid="freebusy.preflight.runs.forget_ended")
         connection_established.connect(calendars.forget_earlier, dispatch_uid="freebusy.cache.forget_earlier")
         connection_lost.connect(calendars.forget_lost, dispatch_uid="freebusy.cache.forget_lost")
+        connection_changed.connect(unfinished.forget_ended, dispatch_uid="freebusy.roster.unfinished.forget_ended")

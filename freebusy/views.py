@@ -17,7 +17,7 @@ from rest_framework.views import APIView
 from freebusy import decisions, questions
 from freebusy import documentation as docs
 from freebusy.questions import Question
-from freebusy.serializers import AvailabilitySerializer, SlotsSerializer
+from freebusy.serializers import AvailabilitySerializer, RosterSerializer, SlotsSerializer
 from microsoft.http import Deadline
 from microsoft.reasons import reason
 from tenants.models import Account, ApiKey, Connection
@@ -88,7 +88,19 @@ class SlotsView(AccountView):
         return Response(answer)
 
 
-def _valid(serializer: AvailabilitySerializer | SlotsSerializer) -> dict[str, Any]:
+class RosterView(AccountView):
+    """Reading ahead."""
+
+    @docs.roster
+    def post(self, request: Request, slug: str) -> Response:
+        deadline = Deadline.after(settings.ANSWER_DEADLINE_SECONDS)
+        account = self.account(slug)
+        answer = questions.roster(account, _valid(RosterSerializer(data=request.data)), deadline)
+        log.info("roster refreshed", extra=decisions.of_roster(answer))
+        return Response(answer)
+
+
+def _valid(serializer: AvailabilitySerializer | SlotsSerializer | RosterSerializer) -> dict[str, Any]:
     serializer.is_valid(raise_exception=True)
     return cast(dict[str, Any], serializer.validated_data)
 
