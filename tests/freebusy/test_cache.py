@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
+import time
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -418,6 +421,23 @@ def crowded(transactional_db: None, consent: Any, microsoft: Sandbox) -> Api:
     return api
 
 
+def held_until(microsoft: Sandbox, waiting: int) -> None:
+    """Graph gives no answer before so many threads wait for the read of another."""
+    handle = microsoft.handle
+
+    def handled(request: Request) -> Response:
+        while request.path.endswith("getSchedule") and threads_that_wait() < waiting:
+            time.sleep(0.01)
+        return handle(request)
+
+    microsoft.handle = handled  # type: ignore[method-assign]  # the simulator, not the product
+
+
+def threads_that_wait() -> int:
+    stacks = [[call.name for call in traceback.extract_stack(frame)] for frame in sys._current_frames().values()]
+    return sum("_read_for_all" in names and "land_all" not in names and names[-1] == "wait" for names in stacks)
+
+
 def test_twenty_threads_with_the_same_question_share_its_two_calls(crowded: Api, microsoft: Sandbox) -> None:
     people = [mailbox(microsoft, f"p{number}") for number in range(30)]
     answers = together(crowded, [question(*people)] * 20)
@@ -438,15 +458,33 @@ def test_age_zero_shares_with_nobody(crowded: Api, microsoft: Sandbox) -> None:
     assert microsoft.counters["get_schedule"] == 5
 
 
-def test_those_who_waited_learn_of_the_failure_and_the_next_ask_again(crowded: Api, microsoft: Sandbox) -> None:
+def test_those_who_waited_learn_of_the_failure_of_the_read_they_waited_for(crowded: Api, microsoft: Sandbox) -> None:
     moved = mailbox(microsoft, "moved", trouble="ErrorMailboxMoveInProgress")
+    held_until(microsoft, waiting=9)
     answers = together(crowded, [question("ann@contoso.example", moved)] * 10)
     assert {answer.json()["attendees"][1]["problem"]["code"] for answer in answers} == {"unavailable"}
     assert microsoft.counters["get_schedule"] == 1
 
 
+def test_one_who_runs_out_of_time_leaves_the_read_to_those_who_have_some_left(
+    crowded: Api, microsoft: Sandbox, settings: Any
+) -> None:
+    """The one with the short deadline asks first; Microsoft never answers its call."""
+    microsoft.control.set({"faults": [{"path": "getSchedule", "hold": 3.0, "times": 1}]})
+    settings.ANSWER_DEADLINE_SECONDS = 1.0
+    with ThreadPoolExecutor(2) as pool:
+        hasty = pool.submit(together, crowded, [question("ann@contoso.example")])
+        while not microsoft.counters["requests"]:
+            time.sleep(0.01)
+        settings.ANSWER_DEADLINE_SECONDS = 18.0
+        patient = pool.submit(together, crowded, [question("ann@contoso.example")])
+        assert [answer.status_code for answer in hasty.result()] == [503]
+        assert [answer.status_code for answer in patient.result()] == [200]
+
+
 def test_many_who_wait_for_a_microsoft_that_is_down_cost_it_one_question(crowded: Api, microsoft: Sandbox) -> None:
     down(microsoft)
+    held_until(microsoft, waiting=9)
     answers = together(crowded, [question("ann@contoso.example")] * 10)
     assert {answer.status_code for answer in answers} == {503}
     assert [seen.status for seen in microsoft.counters.seen] == [503]
