@@ -295,6 +295,17 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },
+    # Somebody is about to search.
+    "finish-rosters": {
+        "task": "freebusy.tasks.finish_rosters",
+        "schedule": 10.0,
+        "options": {"expires": 10},
+    },
+    "forget-old-calendars": {
+        "task": "freebusy.tasks.forget_old_calendars",
+        "schedule": 600.0,
+        "options": {"expires": 600},
+    },
     # Somebody sits before the page and waits.
     "check-preflights": {
         "task": "freebusy.tasks.check_preflights",

@@ -29,6 +29,12 @@ def of_slots(question: Question, data: Mapping[str, Any], answer: Mapping[str, A
     }
 
 
+def of_roster(answer: Mapping[str, Any]) -> Facts:
+    """Of POST roster/refresh: how many calendars ended how."""
+    counts = {name: answer[name] for name in ("account", "start", "end", "asked", "known", "external", "pending")}
+    return {**counts, "unknown": Counter(mailbox["code"] for mailbox in answer["unknown"])}
+
+
 def _of_question(question: Question) -> Facts:
     return {
         "account": question.account.slug,

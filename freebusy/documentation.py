@@ -8,8 +8,8 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSe
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
 from freebusy.core.rules import TECHNICAL
-from freebusy.serializers import AvailabilitySerializer, SlotsSerializer
-from freebusy.shapes import AvailabilityShape, ConnectionShape, ProblemShape, SlotsShape
+from freebusy.serializers import AvailabilitySerializer, RosterSerializer, SlotsSerializer
+from freebusy.shapes import AvailabilityShape, ConnectionShape, ProblemShape, RosterShape, SlotsShape
 
 PROBLEM = "application/problem+json"
 
@@ -200,6 +200,39 @@ slots = extend_schema(
             "withheld": {"candidates": 31, "offered": 28, "by_code": {"OUTLOOK_BUSY": 3}},
             "policy": _POLICY,
             "as_of": _AS_OF,
+        },
+        _READING,
+    ),
+)
+roster = extend_schema(
+    operation_id="roster_refresh",
+    summary="Read the calendars of a roster ahead, so that searches find them at hand",
+    tags=["Roster"],
+    parameters=_HEADERS,
+    request=RosterSerializer,
+    examples=[
+        OpenApiExample(
+            "Question",
+            {
+                "mailboxes": ["ann@contoso.example", "room1@contoso.example", "guest@elsewhere.example"],
+                "start": _QUESTION["start"],
+                "end": _QUESTION["end"],
+            },
+            request_only=True,
+        )
+    ],
+    responses=_answers(
+        RosterShape,
+        {
+            "account": "contoso",
+            "start": _QUESTION["start"],
+            "end": _QUESTION["end"],
+            "as_of": _AS_OF,
+            "asked": 3,
+            "known": 2,
+            "unknown": [],
+            "external": 1,
+            "pending": 0,
         },
         _READING,
     ),

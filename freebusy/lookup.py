@@ -16,7 +16,7 @@ from freebusy.cache import reading
 from freebusy.cache.calendars import Calendars
 from freebusy.cache.fetching import Ask, Fetching
 from freebusy.cache.flights import Trouble
-from freebusy.core.intervals import Interval, from_instant, to_instant
+from freebusy.core.intervals import SECOND, Interval, from_instant, to_instant
 from freebusy.core.schedule import External, Schedule, Unreadable
 from freebusy.problems import MicrosoftUnavailable, NotConnected
 from microsoft.errors import ConsentRequired, IntegrationError, Throttled, Unavailable
@@ -96,6 +96,18 @@ def read(
         _refuse_when_it_may_pass([schedules[mailbox] for mailbox in own], calls)
     moments = {known.read_at: from_instant(known.read_at, UTC) for known in answered.known.values()}
     return Reading(at, schedules, calls, {box: moments[known.read_at] for box, known in answered.known.items()})
+
+
+def remembered(account: Account, addresses: Sequence[str], window: Interval, *, max_age_seconds: int) -> set[str]:
+    """Of these addresses those for which `read` would ask nobody; raises NotConnected."""
+    connection = connection_of(account)
+    if not max_age_seconds:
+        return set()
+    now = to_instant(timezone.now())
+    oldest = now - max_age_seconds * SECOND
+    names = {address.casefold(): address for address in addresses}
+    found = Calendars.of(account, connection, now).look(names, window, oldest, measured=False)
+    return {names[name] for name, calendar in found.items() if calendar.known(window, oldest) is not None}
 
 
 def connection_of(account: Account) -> Connection:

@@ -1,4 +1,4 @@
-"""Rows: whose free/busy was asked for lately, so that probes look where it matters; rosters checked before use."""
+"""Rows: mailboxes asked for lately, where probes look; rosters checked before use; what is left of rosters to read."""
 
 from __future__ import annotations
 
@@ -86,3 +86,23 @@ class PreflightAddress(models.Model):
 
     def __str__(self) -> str:
         return f"address {self.pk} of preflight {self.preflight_id}"
+
+
+class UnfinishedRoster(models.Model):
+    """What of a roster is still to be read ahead; the row is deleted when nothing is left, or is of use no more.
+
+    To claim it is to move `next_try_at` ahead under one's own `holder`, as for a Preflight.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="unfinished_rosters")
+    addresses = models.JSONField(default=list, help_text="As they were given")
+    start = models.DateTimeField()
+    end = models.DateTimeField()
+    read_since = models.DateTimeField(help_text="What was read before is too old")
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+    next_try_at = models.DateTimeField(default=timezone.now, db_index=True)
+    holder = models.CharField(max_length=36, blank=True)
+    tries = models.PositiveSmallIntegerField(default=0, help_text="Since the last that brought anything")
+
+    def __str__(self) -> str:
+        return f"unfinished roster {self.pk} of account {self.account_id}"

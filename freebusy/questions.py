@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.utils import timezone
 from rest_framework.exceptions import ValidationError
 
 from freebusy import answers, lookup
@@ -15,6 +16,7 @@ from freebusy.core.intervals import Interval, to_instant
 from freebusy.core.rules import PRESETS, ConflictPolicy
 from freebusy.core.slots import ALWAYS, Calendar, Hours, SlotQuery, count_candidates, find_slots
 from freebusy.lookup import Reading
+from freebusy.roster import refreshing, unfinished
 from freebusy.serializers import DAYS
 from microsoft.http import Deadline
 from tenants.models import Account
@@ -154,6 +156,28 @@ def slots_of(question: Question, query: SlotQuery, data: Mapping[str, Any], read
         **answers.slots_json(result, question.zone),
         "policy": answers.policy_json(question.policy),
         "as_of": answers.moment(reading.oldest, question.zone),
+    }
+
+
+def roster(account: Account, data: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
+    """The answer of POST roster/refresh; `data` is what RosterSerializer validated. What is left goes to the worker."""
+    now, zone = timezone.now(), ZoneInfo(account.time_zone)
+    window = Interval(to_instant(data["start"]), to_instant(data["end"]))
+    age = data["max_age_seconds"]
+    found = refreshing.refresh(account, data["mailboxes"], window, deadline, max_age_seconds=age)
+    if found.pending:
+        read_since = now - timedelta(seconds=age)
+        unfinished.keep(account, found.pending, data["start"], data["end"], read_since=read_since)
+    return {
+        "account": account.slug,
+        "start": answers.moment(data["start"], zone),
+        "end": answers.moment(data["end"], zone),
+        "as_of": answers.moment(found.as_of or now, zone),
+        "asked": len(data["mailboxes"]),
+        "known": found.known,
+        "unknown": [{"email": email, "code": code} for email, code in found.unknown],
+        "external": found.external,
+        "pending": len(found.pending),
     }
 
 

@@ -21,6 +21,8 @@ from freebusy.fields import (
 
 MOST_MAILBOXES = 500
 LONGEST_WINDOW = timedelta(days=366)
+MOST_ON_ROSTER = 5_000
+LONGEST_ROSTER_WINDOW = timedelta(days=61)  # what one call of getSchedule takes
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -97,6 +99,43 @@ class SlotsSerializer(WindowSerializer):
     limit = StrictInteger(default=500, min_value=1, max_value=5000)
     include_unverified = StrictBoolean(default=False)
     explain = StrictBoolean(default=False)
+
+
+class RosterSerializer(StrictSerializer):
+    """POST /accounts/{slug}/roster/refresh/"""
+
+    mailboxes = serializers.ListField(
+        child=AddressField(),
+        min_length=1,
+        max_length=MOST_ON_ROSTER,
+        help_text="People and rooms whose calendars will be asked for.",
+    )
+    start = InstantField(help_text="RFC 3339 with offset.")
+    end = InstantField(help_text="RFC 3339 with offset; at most 61 days after `start`.")
+    max_age_seconds = StrictInteger(
+        default=60,
+        min_value=0,
+        max_value=3600,
+        help_text="Calendars that were read within this time are not read again; 0 reads all.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        errors: dict[str, Any] = {}
+        if attrs["end"] <= attrs["start"]:
+            errors["end"] = _error("The end must be after the start.", "invalid_window")
+        elif attrs["end"] - attrs["start"] > LONGEST_ROSTER_WINDOW:
+            errors["end"] = _error(
+                f"A roster is read over at most {LONGEST_ROSTER_WINDOW.days} days.", "window_too_long"
+            )
+        seen: set[str] = set()
+        for number, email in enumerate(attrs["mailboxes"]):
+            if email.casefold() in seen:
+                error = _error("This address is given twice.", "repeated")
+                errors.setdefault("mailboxes", {})[number] = error
+            seen.add(email.casefold())
+        if errors:
+            raise serializers.ValidationError(errors)
+        return attrs
 
 
 def _error(message: str, code: str) -> list[serializers.ErrorDetail]:

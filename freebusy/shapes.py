@@ -202,6 +202,20 @@ class SlotsShape(Shape):
     as_of = serializers.DateTimeField()
 
 
+class RosterShape(Shape):
+    """POST roster/refresh: `asked` is the sum of the others."""
+
+    account = serializers.CharField()
+    start = serializers.DateTimeField()
+    end = serializers.DateTimeField()
+    as_of = serializers.DateTimeField()
+    asked = serializers.IntegerField()
+    known = serializers.IntegerField(help_text="Calendars that searches will find at hand.")
+    unknown = UnknownShape(many=True)
+    external = serializers.IntegerField()
+    pending = serializers.IntegerField(help_text="Not read in time; being read in the background.")
+
+
 class FieldErrorShape(Shape):
     """One field that is wrong."""
 

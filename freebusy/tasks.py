@@ -6,12 +6,15 @@ from celery import shared_task
 from django.utils import timezone
 
 from freebusy import mailboxes, probes
+from freebusy.cache import calendars
 from freebusy.preflight import checking, runs
+from freebusy.roster import unfinished
 from microsoft.http import Deadline
 from tenants.correlation import adopt_request_id
 
 # A worker that is asked to stop waits for its task; the next tick goes on.
 PREFLIGHT_SECONDS = 25.0
+ROSTER_SECONDS = 25.0
 
 
 @shared_task
@@ -39,3 +42,17 @@ def check_preflights() -> None:
 def forget_old_preflights() -> None:
     """Rosters are lists of people: a month is enough."""
     runs.forget_old(timezone.now())
+
+
+@shared_task
+def forget_old_calendars() -> None:
+    """What is remembered for an hour at most is not to lie about for longer."""
+    calendars.forget_old()
+
+
+@shared_task
+def finish_rosters() -> None:
+    """Goes on with the rosters that were not read in time."""
+    adopt_request_id()
+    end = Deadline.after(ROSTER_SECONDS)
+    unfinished.finish_due(stop=lambda: end.expired)

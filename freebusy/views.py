@@ -18,7 +18,7 @@ from rest_framework.views import APIView
 from freebusy import decisions, questions
 from freebusy import documentation as docs
 from freebusy.questions import Question
-from freebusy.serializers import AvailabilitySerializer, SlotsSerializer
+from freebusy.serializers import AvailabilitySerializer, RosterSerializer, SlotsSerializer
 from microsoft.http import Deadline
 from microsoft.reasons import reason
 from tenants.authentication import as_it_is_now
@@ -38,6 +38,7 @@ _QUESTION = (
 # One of each for all requests: validating changes nothing in them, and making one copies every field.
 _AVAILABILITY = AvailabilitySerializer()
 _SLOTS = SlotsSerializer()
+_ROSTER = RosterSerializer()
 
 
 @method_decorator(no_append_slash, name="dispatch")  # a redirect would lose the body of a POST
@@ -105,6 +106,18 @@ class SlotsView(AccountView):
         question = Question.of(account, data)
         answer = questions.slots(question, data, deadline)
         log.info("slots answered", extra=decisions.of_slots(question, data, answer))
+        return Response(answer)
+
+
+class RosterView(AccountView):
+    """Reading ahead."""
+
+    @docs.roster
+    def post(self, request: Request, slug: str) -> Response:
+        deadline = Deadline.after(settings.ANSWER_DEADLINE_SECONDS)
+        account = self.account(slug)
+        answer = questions.roster(account, _ROSTER.run_validation(request.data), deadline)
+        log.info("roster refreshed", extra=decisions.of_roster(answer))
         return Response(answer)
 
 

@@ -31,7 +31,16 @@ class Kept:
 
 
 STORED = (
-    Kept("free/busy of anybody", "nowhere; it lives for the time of one answer", ""),
+    Kept(
+        "what calendars said a moment ago: times, statuses, working hours, time zone, or why one could not be read",
+        "a cache, at most 20,000 calendars, encrypted under names that are keyed hashes",
+        "an hour at most, 70 minutes in a file; until disconnect or reconnect, which delete it at once",
+    ),
+    Kept(
+        "rosters being read ahead: addresses that were not read in time",
+        "unfinished rosters, at most 20 of an account",
+        "until they are read, 30 minutes at most; all of them until disconnect",
+    ),
     Kept(
         "refresh and access token",
         "one table, encrypted",

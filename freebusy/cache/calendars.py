@@ -10,6 +10,7 @@ import logging
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from freebusy.cache.memory import Held, Memory
 from freebusy.cache.sealing import Unsealable, name_of, seal, unseal
@@ -108,7 +109,7 @@ class Calendars:
                 damaged += 1
                 continue
             if at_hand is not None:
-                calendar = calendar.and_then(at_hand.calendar.segments, self.horizon)
+                calendar = at_hand.calendar.and_then(calendar.segments, self.horizon)
             found[names[name]] = Held(calendar, kept[-_MARK:])
         if damaged:
             log.warning("remembered calendars cannot be opened", extra={"calendars": damaged})
@@ -122,6 +123,16 @@ def forget(connection_pk: int) -> None:
     shared, prefix = shared_cache(), _prefix(connection_pk)
     _memory(shared).forget(prefix)
     shared.forget(prefix)
+
+
+def forget_earlier(connection_id: int, **_: Any) -> None:
+    """A reconnect begins anew: nobody looks for the earlier ones any more."""
+    forget(connection_id)
+
+
+def forget_lost(connection_id: int, **_: Any) -> None:
+    """Without a connection nothing of its calendars is kept."""
+    forget(connection_id)
 
 
 def forget_old() -> None:

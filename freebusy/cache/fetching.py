@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
 from django.utils import timezone
 
@@ -43,7 +44,13 @@ class Fetching:
         report, trouble = self._asked(window, mailboxes)
         self.calls.extend(report.calls)
         said = {mailbox: schedule_of(report.results[mailbox], window) for mailbox in mailboxes}
-        kept = {mailbox: Segment(window, at, answer) for mailbox, answer in said.items() if _lasts(answer)}
+        # A call that was refused as a whole says nothing about the mailboxes in it.
+        lasting = LASTING if all(call.status == HTTPStatus.OK for call in report.calls) else frozenset()
+        kept = {
+            mailbox: Segment(window, at, answer)
+            for mailbox, answer in said.items()
+            if isinstance(answer, Schedule) or answer.code in lasting
+        }
         calendars = self.calendars.keep(kept)
         measuring.count("calendars", len(said), source="microsoft")
         return {
@@ -64,10 +71,6 @@ class Fetching:
         except IntegrationError as error:
             return ScheduleReport(dict.fromkeys(mailboxes, _not_asked(error)), ()), Trouble(error, held_back=True)
         return report, None if report.error is None else Trouble(report.error)
-
-
-def _lasts(answer: Schedule | Unreadable) -> bool:
-    return isinstance(answer, Schedule) or answer.code in LASTING
 
 
 def _not_asked(error: IntegrationError) -> MailboxFailure:

@@ -78,7 +78,7 @@ class _Reading:
             calendar, before = outcome.calendar, self._calendars.get(mailbox)
             if before is not None and calendar.known(self._window, self._oldest) is None:
                 # What was at hand may have been forgotten meanwhile.
-                calendar = calendar.and_then(before.segments, self._fetching.calendars.horizon)
+                calendar = before.and_then(calendar.segments, self._fetching.calendars.horizon)
             self._calendars[mailbox] = calendar
 
     def _plan(self, left: Sequence[str]) -> list[Errand]:

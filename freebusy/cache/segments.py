@@ -66,8 +66,11 @@ class Calendar:
         return view if view.read_at >= oldest else None
 
     def and_then(self, later: Iterable[Segment], oldest: int) -> Calendar:
-        """Joined with other segments: of each instant the newest word stays; what is older than `oldest` goes."""
-        every = (segment for segment in (*self.segments, *later) if segment.read_at >= oldest)
+        """Joined with other segments: of each instant the newest word stays, theirs if both are of the same moment.
+
+        What is older than `oldest` goes.
+        """
+        every = (segment for segment in (*later, *self.segments) if segment.read_at >= oldest)
         newest_first = sorted(every, key=lambda segment: segment.read_at, reverse=True)[:MOST_SEGMENTS]
         kept: list[Segment] = []
         for segment in newest_first:

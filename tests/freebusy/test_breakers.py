@@ -57,7 +57,7 @@ def ask(db: None) -> Ask:
     key = make_api_key(all_accounts=True)
 
     def post(account: Account, what: str = "availability") -> Any:
-        body = question(f"somebody@{account.domains[0]}")
+        body = question(f"somebody@{account.domains[0]}", max_age_seconds=0)
         return Api(key).post(account.slug, what, body if what == "availability" else {**body, "duration_minutes": 30})
 
     return post

@@ -26,6 +26,7 @@ PATHS = {
     "connection": ("/api/v1/accounts/{slug}/connection/", "get"),
     "availability": ("/api/v1/accounts/{slug}/availability/", "post"),
     "slots": ("/api/v1/accounts/{slug}/slots/", "post"),
+    "roster/refresh": ("/api/v1/accounts/{slug}/roster/refresh/", "post"),
 }
 EVERY = {"200", "401", "403", "404", "405", "429", "500"}
 
@@ -122,12 +123,13 @@ def examples(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], An
 
 def test_every_example_has_the_shape_it_is_an_example_of(document: dict[str, Any]) -> None:
     found = list(examples(document))
-    assert [what for what, _, _ in found] == ["connection", "availability", "availability", "slots", "slots"]
+    questions = ["availability", "slots", "roster/refresh"]
+    assert [what for what, _, _ in found] == ["connection", *(what for what in questions for _ in range(2))]
     for _, schema, value in found:
         assert faults(document, schema, value) == []
 
 
-@pytest.mark.parametrize("what", ["availability", "slots"])
+@pytest.mark.parametrize("what", ["availability", "slots", "roster/refresh"])
 def test_every_example_of_a_question_is_understood(db: None, document: dict[str, Any], what: str) -> None:
     [example] = operation(document, what)["requestBody"]["content"]["application/json"]["examples"].values()
     api = Api(make_api_key(make_account("contoso")))
@@ -204,6 +206,14 @@ def test_real_slots_are_as_published(
     answer = api.post("contoso", "slots", {**everybody(microsoft), "duration_minutes": 30, **more})
     assert answer.json()["unknown"]
     assert_published(document, "slots", answer)
+
+
+def test_a_real_refreshed_roster_is_as_published(api: Api, microsoft: Sandbox, document: dict[str, Any]) -> None:
+    asked = everybody(microsoft)
+    people = [person["email"] for person in asked["attendees"]]
+    answer = api.post("contoso", "roster/refresh", {"mailboxes": people, "start": asked["start"], "end": asked["end"]})
+    assert answer.json()["unknown"]
+    assert_published(document, "roster/refresh", answer)
 
 
 def test_real_problems_are_as_published(api: Api, microsoft: Sandbox, document: dict[str, Any], settings: Any) -> None:

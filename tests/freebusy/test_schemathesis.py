@@ -57,7 +57,7 @@ def map_body(context: Any, body: Any) -> Any:
     match made:
         case {"start": str(start), "end": str(end)} if end < start:
             made |= {"start": end, "end": start}
-    if not made.get("attendees") and not made.get("rooms"):
+    if "mailboxes" not in made and not made.get("attendees") and not made.get("rooms"):
         made["attendees"] = [{"email": "ann@contoso.example"}]
     if isinstance(made.get("time_zone"), str):
         made["time_zone"] = ZONES[len(made["time_zone"]) % len(ZONES)]

@@ -48,6 +48,7 @@ GET = {
     "/api/v1/accounts/<slug:slug>/connection/": "401 404 401 401 401 200",
     "/api/v1/accounts/<slug:slug>/availability/": "401 405 401 401 401 405",
     "/api/v1/accounts/<slug:slug>/slots/": "401 405 401 401 401 405",
+    "/api/v1/accounts/<slug:slug>/roster/refresh/": "401 405 401 401 401 405",
     "/api/v1/schema/": "200 200 200 200 200 200",
     "/api/v1/docs/": "200 200 200 200 200 200",
     "/healthz": "200 200 200 200 200 200",
@@ -96,6 +97,7 @@ POST = {
     "/api/v1/accounts/<slug:slug>/connection/": "401 405 401 401 401 405",
     "/api/v1/accounts/<slug:slug>/availability/": "401 404 401 401 401 200",
     "/api/v1/accounts/<slug:slug>/slots/": "401 404 401 401 401 200",
+    "/api/v1/accounts/<slug:slug>/roster/refresh/": "401 404 401 401 401 200",
     "/api/v1/schema/": "405 405 405 405 405 405",
     "/api/v1/docs/": "405 405 405 405 405 405",
     "/healthz": "200 200 200 200 200 200",
@@ -235,6 +237,8 @@ def knock(cast: Cast, method: str, route: str, who: Who) -> Any:
         return client.get(cast.path(route), headers=headers)
     if route.startswith("/api/"):
         body = {**QUESTION, "duration_minutes": 30} if route.endswith("/slots/") else QUESTION
+        if route.endswith("/roster/refresh/"):
+            body = {"mailboxes": ["ann@contoso.example"], "start": QUESTION["start"], "end": QUESTION["end"]}
         return client.post(cast.path(route), body, content_type="application/json", headers=headers)
     return client.post(cast.path(route), {"mode": "service_account"}, headers=headers)
 

@@ -188,12 +188,13 @@ class Installation:
         self.manage("shell", "-c", EXPIRE)
 
     def ask(self, key: str, *, slug: str = "contoso", email: str = "ann@contoso.example") -> requests.Response:
-        """One availability question of a day."""
+        """One availability question of a day, for which Microsoft is asked."""
         start = datetime.now(UTC).replace(microsecond=0)
         body = {
             "attendees": [{"email": email}],
             "start": start.isoformat(),
             "end": (start + timedelta(days=1)).isoformat(),
+            "max_age_seconds": 0,
         }
         headers = {"Authorization": f"Bearer {key}"}
         return http().post(f"{self.url}/api/v1/accounts/{slug}/availability/", json=body, headers=headers, timeout=60)

@@ -16,6 +16,9 @@ SEND_TASKS = (
     "refresh_due_tokens.delay(); probe_due_connections.delay()"
 )
 
+# Of what is remembered of ann's calendar: whose it is, and anything it says in words.
+CLEAR = (b"ann@", b"contoso.example", b"Berlin", b"busy", b"tentative", b"oof", b"workingElsewhere", b"09:00")
+
 
 def test_database_queue_and_logs_hold_no_subject_token_code_or_key(installation: Installation) -> None:
     installation.start_web(workers=2)
@@ -42,3 +45,6 @@ def test_database_queue_and_logs_hold_no_subject_token_code_or_key(installation:
     assert any(place.endswith("web.log") for place in places)
     needles = [text.encode() for text in (POISON, ACCESS_PREFIX, REFRESH_PREFIX, CODE_PREFIX, key)]
     assert [(place, needle) for place, held in places.items() for needle in needles if needle in held] == []
+    remembered = {place: held for place, held in places.items() if "coordination" in place or ":cached:" in place}
+    assert any(b"gAAAAA" in held for held in remembered.values())  # as every encrypted value begins
+    assert [(place, word) for place, held in remembered.items() for word in CLEAR if word in held] == []
