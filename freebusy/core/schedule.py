@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import tzinfo
 from itertools import chain, compress
 from operator import attrgetter, ne
@@ -13,10 +13,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from freebusy.core.intervals import Interval
-from freebusy.core.wall_times import UTC_TIMES, Unparsable, instant_of
+from freebusy.core.wall_times import instant_of
 from freebusy.core.zones import custom_zone, resolve_zone
 from microsoft import wire
-from microsoft.free_busy_status import FreeBusyStatus
+from microsoft.schedule_item import FreeBusyStatus, ScheduleItem
+from microsoft.wall_times import Unparsable
 
 __all__ = [
     "External",
@@ -38,15 +39,6 @@ _DAY_NAMES = {
     "saturday": "sat",
     "sunday": "sun",
 }
-
-
-# Structs of msgspec rather than dataclasses: a search makes them by the hundred thousand.
-class ScheduleItem(msgspec.Struct, frozen=True, order=True, gc=False):
-    """One calendar entry with its own bounds (instants, never clipped), which have `start` < `end`."""
-
-    start: int
-    end: int
-    status: FreeBusyStatus
 
 
 class WorkingHours(msgspec.Struct, frozen=True):
@@ -119,44 +111,38 @@ _NO_DATA = Unreadable("no_data", "Microsoft gave no free/busy data for this mail
 
 def _items(entry: wire.ScheduleInformation) -> Iterable[ScheduleItem]:
     if isinstance(entry, wire.UtcInformation):
-        return _in_utc(entry.schedule_items or ())
-    return _in_any_zone(entry.schedule_items or ())
+        return entry.schedule_items or ()
+    return map(_read, entry.schedule_items or ())
 
 
-def _in_utc(items: Iterable[wire.UtcItem]) -> list[ScheduleItem]:
-    """Every time is read, whatever the status of its item: one that cannot be read may stand for a busy hour."""
-    read = UTC_TIMES
-    return [
-        ScheduleItem(start, end, item.status)
-        for item in items
-        if (start := read[item.start.date_time]) < (end := read[item.end.date_time])
-    ]
-
-
-def _in_any_zone(items: Iterable[wire.ScheduleItem]) -> Iterator[ScheduleItem]:
-    for item in items:
-        if item.start is None or item.end is None:
-            raise Unparsable
-        start = instant_of(item.start.date_time, item.start.time_zone)
-        end = instant_of(item.end.date_time, item.end.time_zone)
-        if end <= start:
-            # In a doubled hour an item may begin in the first pass and end in the second.
-            end = instant_of(item.end.date_time, item.end.time_zone, fold=1)
-        if start < end:
-            yield ScheduleItem(start, end, FreeBusyStatus.from_wire(item.status))
+def _read(item: wire.ScheduleItem | ScheduleItem) -> ScheduleItem:
+    if isinstance(item, ScheduleItem):
+        return item
+    if item.start is None or item.end is None:
+        raise Unparsable
+    start = instant_of(item.start.date_time, item.start.time_zone)
+    end = instant_of(item.end.date_time, item.end.time_zone)
+    if end <= start:
+        # In a doubled hour an item may begin in the first pass and end in the second.
+        end = instant_of(item.end.date_time, item.end.time_zone, fold=1)
+    return ScheduleItem(start, end, FreeBusyStatus.from_wire(item.status))
 
 
 _START = attrgetter("start")
 
 
 def _in_order(items: list[ScheduleItem], window: Interval) -> tuple[ScheduleItem, ...]:
-    """Those that touch the window, sorted, each once. They come nearly sorted, and nearly all inside the window."""
+    """Those that have a length and touch the window, sorted, each once.
+
+    They come nearly sorted and nearly all inside the window, which makes this cheap.
+    """
     items.sort()
     first = bisect_left(items, window.start, key=_START)
     last = bisect_left(items, window.end, first, key=_START)
     # Only what begins before the window can end before it.
     touching = [item for item in items[:first] if item.end > window.start] + items[first:last]
-    return tuple(compress(touching, map(ne, touching, chain(touching[1:], (None,)))))
+    once = compress(touching, map(ne, touching, chain(touching[1:], (None,))))
+    return tuple([item for item in once if item.start < item.end])
 
 
 def _working_hours(given: wire.WorkingHours | None) -> WorkingHours | None:

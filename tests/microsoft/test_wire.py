@@ -157,7 +157,8 @@ LATER = {"dateTime": "2027-03-16T09:30:00.0000000", "timeZone": "UTC"}
     ("members", "in_utc"),
     [
         ({}, True),
-        ({"start": LATER | {"dateTime": "no time"}}, True),
+        ({"start": LATER | {"dateTime": "no time"}}, False),
+        ({"start": LATER | {"dateTime": "2027-03-16T09:00:00.0000000Z"}}, True),
         ({"status": "workingElsewhere"}, True),
         ({"status": "Busy"}, False),
         ({"status": "noData"}, False),
@@ -168,9 +169,7 @@ LATER = {"dateTime": "2027-03-16T09:30:00.0000000", "timeZone": "UTC"}
         ({"start": LATER | {"timeZone": "Pacific Standard Time"}}, False),
     ],
 )
-def test_a_mailbox_is_known_as_one_in_utc_exactly_when_all_its_entries_are(
-    members: dict[str, Any], in_utc: bool
-) -> None:
+def test_the_times_of_a_mailbox_are_read_at_once_when_all_of_them_can_be(members: dict[str, Any], in_utc: bool) -> None:
     plain = entry(scheduleId="bob@contoso.example", scheduleItems=[item()])
     first, other = wire.decode_schedules(body_of(entry(scheduleItems=[item(), item(**members)]), plain))
     assert isinstance(first, wire.ScheduleInformation)

@@ -1,5 +1,6 @@
 """From Graph's structs to schedules: exact, sorted, each once, and never free by mistake."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -10,9 +11,9 @@ from hypothesis import strategies as st
 
 from freebusy.core.intervals import HOUR, MINUTE, SECOND, Interval, from_instant, to_instant
 from freebusy.core.schedule import FreeBusyStatus, Schedule, ScheduleItem, Unreadable, WorkingHours, parse_schedule
-from freebusy.core.wall_times import UTC_TIMES
 from freebusy.core.zones import CustomZone
 from microsoft import wire
+from microsoft.wall_times import UTC_TIMES
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "microsoft"
 NINE = to_instant(datetime(2027, 3, 16, 9, tzinfo=UTC))
@@ -335,11 +336,17 @@ def test_order_and_zone_of_the_items_do_not_matter(
     assert parsed(*items) == parsed(*reversed(items)) == tuple(sorted(expected))
 
 
-def as_in_utc(start: str, end: str, status: str) -> wire.ScheduleInformation:
-    """As it is decoded when every entry is in UTC: the way that nearly all take."""
-    bounds = [wire.UtcDateTime(date_time=text, time_zone="UTC") for text in (start, end)]
-    found = wire.UtcItem(status=FreeBusyStatus(status), start=bounds[0], end=bounds[1])
-    return wire.UtcInformation(schedule_id="ann@contoso.example", availability_view="0", schedule_items=[found])
+def decoded(start: str, end: str, status: str) -> wire.ScheduleInformation:
+    """As it comes out of an answer: all of it in UTC, so that the decoder tries to read the times itself."""
+    bounds = {name: {"dateTime": text, "timeZone": "UTC"} for name, text in (("start", start), ("end", end))}
+    mailbox = {
+        "scheduleId": "ann@contoso.example",
+        "availabilityView": "0",
+        "scheduleItems": [{"status": status, **bounds}],
+    }
+    [found] = wire.decode_schedules(json.dumps({"value": [mailbox]}).encode())
+    assert isinstance(found, wire.ScheduleInformation)
+    return found
 
 
 WALLS = st.from_regex(
@@ -351,14 +358,13 @@ ODD_WALLS = st.from_regex(r"[0-9]{4}[-W][0-9]{1,2}[-.]?[0-9]{1,2}[T ]?[0-9:.Z+]{
 
 
 @given(WALLS | ODD_WALLS, WALLS | ODD_WALLS, st.sampled_from(list(FreeBusyStatus)))
-def test_the_way_of_entries_in_utc_ends_where_the_general_way_does(
+def test_times_in_utc_mean_the_same_whether_the_decoder_reads_them_or_not(
     start: str, end: str, status: FreeBusyStatus
 ) -> None:
-    general = parse_schedule([entry(wire.ScheduleItem(status.value, at(start), at(end)))], DAY)
-    if "T" in start and "T" in end:
-        assert parse_schedule([as_in_utc(start, end, status.value)], DAY) == general
-    else:
-        assert isinstance(parse_schedule([as_in_utc(start, end, status.value)], DAY), Unreadable)
+    general = parse_schedule(
+        [entry(wire.ScheduleItem(status.value, *(wire.DateTimeTimeZone(text, "UTC") for text in (start, end))))], DAY
+    )
+    assert parse_schedule([decoded(start, end, status.value)], DAY) == general
 
 
 def test_the_times_that_are_remembered_are_bounded() -> None:
