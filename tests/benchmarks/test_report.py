@@ -78,6 +78,6 @@ def test_every_case_has_its_turn_in_every_lap_and_another_one_begins_each() -> N
     measured = in_turns({name: partial(case, name) for name in "abc"}, rounds=3)
     warm_up, laps = turns[:3], "".join(turns[3:])
     assert warm_up == ["a", "b", "c"]
-    assert laps.startswith("abc" + "abc" + "bca" + "cab")
+    assert laps.startswith("abc" + "bca" + "cab")
     assert laps.count("a") == laps.count("b") == laps.count("c")
     assert [len(seconds) for seconds in measured.seconds.values()] == [3, 3, 3]

@@ -89,14 +89,39 @@ def test_mailboxes_and_window_multiply(availability: Ask, microsoft: Sandbox) ->
 
 
 def test_a_mailbox_unreadable_in_one_part_is_unknown_as_a_whole(availability: Ask, microsoft: Sandbox) -> None:
-    start = datetime.fromisoformat("2027-01-10T00:00:00+00:00")
-    minute = timedelta(minutes=1)
-    crowded = [((start + n * minute).isoformat(), (start + (n + 1) * minute).isoformat()) for n in range(1001)]
+    start, second = datetime.fromisoformat("2027-01-10T00:00:00+00:00"), timedelta(seconds=1)
+    crowded = [((start + n * second).isoformat(), (start + (n + 1) * second).isoformat()) for n in range(1001)]
     person = mailbox(microsoft, "person", *crowded)
     well = mailbox(microsoft, "well", crowded[0])
     ill, good = availability(question(person, well, **window(100)))["attendees"]
     assert (ill["state"], ill["problem"]["code"], ill["blocks"]) == ("unknown", "too_many_entries", [])
     assert codes(good) == ["OUTLOOK_BUSY"]
+
+
+def test_a_mailbox_with_too_many_entries_is_asked_for_by_halves_of_the_time_and_costs_the_others_nothing(
+    availability: Ask, microsoft: Sandbox
+) -> None:
+    start, hour = datetime.fromisoformat("2027-01-01T00:00:00+00:00"), timedelta(hours=1)
+    bounds = [(start + n * hour, start + n * hour + hour / 2) for n in range(60 * 24)]
+    bounds += [(start + timedelta(days=29), start + timedelta(days=31))]  # across the cut
+    crowded = mailbox(microsoft, "crowded", *((begin.isoformat(), end.isoformat()) for begin, end in bounds))
+    others = crowd(microsoft, 19)
+    microsoft.counters.reset()
+    answer = availability(question(*others, crowded, **window(60), time_zone="UTC", include_ignored=True))
+    assert {person["state"] for person in answer["attendees"]} == {"known"}
+    assert [seen.mailboxes for seen in microsoft.counters.seen] == [20, 1, 1]
+    found = [(block["start"], block["end"]) for block in answer["attendees"][-1]["blocks"]]
+    assert found == sorted((begin.isoformat(), end.isoformat()) for begin, end in bounds)
+
+
+def test_a_mailbox_with_too_many_entries_however_short_the_time_is_given_up_soon(
+    availability: Ask, microsoft: Sandbox
+) -> None:
+    person = mailbox(microsoft, "person", trouble="ErrorResultSetTooBig")
+    microsoft.counters.reset()
+    [answer] = availability(question(person, **window(61)))["attendees"]
+    assert answer["problem"]["code"] == "too_many_entries"
+    assert microsoft.counters["get_schedule"] <= 1 + 4 * 7  # four ways down at a time, seven halvings deep
 
 
 def test_four_calls_at_a_time_are_used(availability: Ask, microsoft: Sandbox) -> None:
