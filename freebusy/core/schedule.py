@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, tzinfo
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
+from datetime import tzinfo
 from itertools import chain, compress
 from operator import attrgetter, ne
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from freebusy.core.intervals import Interval, to_instant
+from freebusy.core.intervals import Interval
+from freebusy.core.wall_times import instant_of
 from freebusy.core.zones import custom_zone, resolve_zone
 from microsoft import wire
-from microsoft.free_busy_status import FreeBusyStatus
+from microsoft.schedule_item import FreeBusyStatus, ScheduleItem
+from microsoft.wall_times import Unparsable
 
 __all__ = [
     "External",
@@ -28,10 +29,7 @@ __all__ = [
     "parse_schedule",
 ]
 
-_WALL = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?)(?:\.(\d+))?(Z?)", re.ASCII)
 _CLOCK = re.compile(r"((?:[01]\d|2[0-3]):[0-5]\d|24:00)(?::\d\d(?:\.\d+)?)?", re.ASCII)
-_FIRST_YEAR, _LAST_YEAR = 2, 9998  # beyond these a time cannot be shown in every zone
-_UTC = ZoneInfo("UTC")
 _DAY_NAMES = {
     "monday": "mon",
     "tuesday": "tue",
@@ -41,15 +39,6 @@ _DAY_NAMES = {
     "saturday": "sat",
     "sunday": "sun",
 }
-
-
-# Structs of msgspec rather than dataclasses: a search makes them by the hundred thousand.
-class ScheduleItem(msgspec.Struct, frozen=True, order=True, gc=False):
-    """One calendar entry with its own bounds (instants, never clipped), which have `start` < `end`."""
-
-    start: int
-    end: int
-    status: FreeBusyStatus
 
 
 class WorkingHours(msgspec.Struct, frozen=True):
@@ -88,16 +77,11 @@ class External(msgspec.Struct, frozen=True):
     """A mailbox outside the account's domains: never asked of Microsoft, never in the way."""
 
 
-class _Unparsable(Exception):
-    """A time or zone that cannot be read with certainty."""
-
-
 def parse_schedule(entries: Sequence[wire.ScheduleInformation], window: Interval) -> Schedule | Unreadable:
     """One mailbox's answers (one entry per part of the window) → what they say together.
 
     Never free by mistake: an error, missing items or view, or a time or zone that cannot be read with
-    certainty make the whole mailbox Unreadable. Items of no or negative
-    length or outside the window are left out.
+    certainty make the whole mailbox Unreadable. Items of no or negative length or outside the window are left out.
     """
     if not entries:
         return _NO_DATA
@@ -111,7 +95,7 @@ def parse_schedule(entries: Sequence[wire.ScheduleInformation], window: Interval
     try:
         for entry in entries:
             found += _items(entry)
-    except _Unparsable:
+    except Unparsable:
         return Unreadable("other", "Microsoft gave a time that cannot be read with certainty.", False)
     given = next((entry.working_hours for entry in entries if entry.working_hours is not None), None)
     return Schedule(
@@ -127,106 +111,38 @@ _NO_DATA = Unreadable("no_data", "Microsoft gave no free/busy data for this mail
 
 def _items(entry: wire.ScheduleInformation) -> Iterable[ScheduleItem]:
     if isinstance(entry, wire.UtcInformation):
-        return _in_utc(entry.schedule_items or ())
-    return _in_any_zone(entry.schedule_items or ())
+        return entry.schedule_items or ()
+    return map(_read, entry.schedule_items or ())
 
 
-def _in_utc(items: Iterable[wire.UtcItem]) -> list[ScheduleItem]:
-    """Every time is read, whatever the status of its item: one that cannot be read may stand for a busy hour."""
-    read = _UTC_TIMES
-    return [
-        ScheduleItem(start, end, item.status)
-        for item in items
-        if (start := read[item.start.date_time]) < (end := read[item.end.date_time])
-    ]
-
-
-def _in_any_zone(items: Iterable[wire.ScheduleItem]) -> Iterator[ScheduleItem]:
-    for item in items:
-        if item.start is None or item.end is None:
-            raise _Unparsable
-        start = _instant(item.start.date_time, item.start.time_zone)
-        end = _instant(item.end.date_time, item.end.time_zone)
-        if end <= start:
-            # In a doubled hour an item may begin in the first pass and end in the second.
-            end = _instant(item.end.date_time, item.end.time_zone, fold=1)
-        if start < end:
-            yield ScheduleItem(start, end, FreeBusyStatus.from_wire(item.status))
+def _read(item: wire.ScheduleItem | ScheduleItem) -> ScheduleItem:
+    if isinstance(item, ScheduleItem):
+        return item
+    if item.start is None or item.end is None:
+        raise Unparsable
+    start = instant_of(item.start.date_time, item.start.time_zone)
+    end = instant_of(item.end.date_time, item.end.time_zone)
+    if end <= start:
+        # In a doubled hour an item may begin in the first pass and end in the second.
+        end = instant_of(item.end.date_time, item.end.time_zone, fold=1)
+    return ScheduleItem(start, end, FreeBusyStatus.from_wire(item.status))
 
 
 _START = attrgetter("start")
 
 
 def _in_order(items: list[ScheduleItem], window: Interval) -> tuple[ScheduleItem, ...]:
-    """Those that touch the window, sorted, each once. They come nearly sorted, and nearly all inside the window."""
+    """Those that have a length and touch the window, sorted, each once.
+
+    They come nearly sorted and nearly all inside the window, which makes this cheap.
+    """
     items.sort()
     first = bisect_left(items, window.start, key=_START)
     last = bisect_left(items, window.end, first, key=_START)
     # Only what begins before the window can end before it.
     touching = [item for item in items[:first] if item.end > window.start] + items[first:last]
-    return tuple(compress(touching, map(ne, touching, chain(touching[1:], (None,)))))
-
-
-@lru_cache(maxsize=20_000)
-def _instant(given: str, zone_name: str | None, fold: int = 0) -> int:
-    """ "2019-03-15T12:00:00.0000000" in a named zone → its instant. Raises _Unparsable."""
-    match, zone = _WALL.fullmatch(given), resolve_zone(zone_name)
-    if match is None:
-        raise _Unparsable
-    text, fraction, zulu = match.groups()
-    if zulu and (zone_name is None or zone == _UTC):
-        zone = _UTC
-    elif zulu or zone is None:
-        raise _Unparsable
-    try:
-        wall = datetime.fromisoformat(text)
-    except ValueError:
-        raise _Unparsable from None
-    if not _FIRST_YEAR <= wall.year <= _LAST_YEAR:
-        raise _Unparsable
-    return to_instant(wall.replace(tzinfo=zone, fold=fold)) + _microseconds(fraction or "")
-
-
-def _microseconds(fraction: str) -> int:
-    """Digits "9999999" → 999_999 and "0000001" → 1: rounding never moves a time onto a whole second.
-
-    So it stays on its side of every slot and of every limit in hours, which are whole seconds.
-    """
-    micros = int(fraction[:6].ljust(6, "0"))
-    return 1 if micros == 0 and fraction[6:].strip("0") else micros
-
-
-class _Parts(dict[str, int]):
-    """Dates, or times of day, and the instants they say in UTC when the frame completes them."""
-
-    def __init__(self, frame: str) -> None:
-        self._frame = frame
-
-    def __missing__(self, part: str) -> int:
-        found = _instant(self._frame.format(part), "UTC")
-        if len(self) >= 4_000:
-            self.clear()
-        self[part] = found
-        return found
-
-
-_DATES, _TIMES_OF_DAY = _Parts("{}T00:00"), _Parts("1970-01-01{}")
-
-
-class _UtcTimes(dict[str, int]):
-    """Times in UTC and their instants: meetings begin and end at the same times in many calendars.
-
-    At most about 5 MB, then emptied: an order in which to forget single ones would cost every look-up.
-    """
-
-    def __missing__(self, text: str) -> int:
-        found = self[text] = _DATES[text[:10]] + _TIMES_OF_DAY[text[10:]]
-        if len(self) > 40_000:
-            self.clear()
-        return found
-
-
-_UTC_TIMES = _UtcTimes()
+    once = compress(touching, map(ne, touching, chain(touching[1:], (None,))))
+    return tuple([item for item in once if item.start < item.end])
 
 
 def _working_hours(given: wire.WorkingHours | None) -> WorkingHours | None:

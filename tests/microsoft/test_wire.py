@@ -1,13 +1,21 @@
 """What the decoder takes from Graph's bytes, and what it leaves behind."""
 
+import gc
 import json
+import tracemalloc
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from freebusy.core.intervals import HOUR, Interval, to_instant
+from freebusy.core.schedule import Schedule, parse_schedule
 from microsoft import wire
+from microsoft.graph_answer import judge_answer
+from microsoft.http import Answer
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "microsoft"
 POISON = "Takeover of Fabrikam"
@@ -85,6 +93,103 @@ def test_subject_and_location_are_nowhere_in_what_is_decoded(entries: list[objec
     found = wire.decode_schedules(body_of(*entries))
     assert POISON not in repr(found)
     assert POISON.encode() not in msgspec.json.encode(found)
+
+
+MEGABYTE = 2**20
+NINE = to_instant(datetime(2027, 3, 16, 9, tzinfo=UTC))
+
+
+def told(body: bytes) -> object:
+    """All that stays of an answer: the verdict on the call, and what the mailboxes say."""
+    verdict = judge_answer(Answer(200, {}, body), wall_clock=lambda: 0.0)
+    entries = [entry for entry in verdict.outcome if isinstance(entry, wire.ScheduleInformation)]  # type: ignore[union-attr]
+    return verdict, [parse_schedule([entry], Interval(NINE - HOUR, NINE + HOUR)) for entry in entries]
+
+
+def memory_of(work: Callable[[], object]) -> tuple[int, int]:
+    """Bytes that stay when the work is done and its result is still held, and the most there were meanwhile."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        result = work()
+        gc.collect()
+        stay, most = tracemalloc.get_traced_memory()
+        del result
+    finally:
+        tracemalloc.stop()
+    return stay, most
+
+
+def with_long_details(**members: Any) -> dict[str, Any]:
+    return item(subject=POISON * 60_000, location={"displayName": POISON * 60_000}, isPrivate=True, **members)
+
+
+IN_PARIS = {"dateTime": "2027-03-16T09:00:00.0000000", "timeZone": "Romance Standard Time"}
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [entry(scheduleItems=[with_long_details()] * 2)],
+        [entry(scheduleItems=[with_long_details(start=IN_PARIS)]), entry(scheduleItems=[with_long_details()])],
+        [entry(scheduleItems=[with_long_details(status=5)]), entry(scheduleItems=[with_long_details(status="Busy")])],
+        [entry(workingHours={"daysOfWeek": 5}, scheduleItems=[with_long_details()])],
+    ],
+    ids=["as nearly all", "another zone", "a malformed entry", "malformed hours"],
+)
+def test_not_even_for_a_moment_is_there_an_object_with_a_subject_or_location(entries: list[object]) -> None:
+    body = body_of(*entries)
+    told(body)  # what is made once, such as tables of zones, is there from here on
+    assert memory_of(lambda: told(body))[1] < MEGABYTE < len(POISON) * 60_000
+
+
+def test_of_a_subject_cut_inside_a_character_nothing_stays() -> None:
+    body = body_of(entry(scheduleItems=[with_long_details()])).replace(b'Fabrikam"', rb'Fabrikam\ud83d"')
+    assert body.count(rb"\ud83d") == 2
+    told(body)
+    assert memory_of(lambda: told(body))[0] < MEGABYTE
+
+
+LATER = {"dateTime": "2027-03-16T09:30:00.0000000", "timeZone": "UTC"}
+
+
+@pytest.mark.parametrize(
+    ("members", "in_utc"),
+    [
+        ({}, True),
+        ({"start": LATER | {"dateTime": "no time"}}, False),
+        ({"start": LATER | {"dateTime": "2027-03-16T09:00:00.0000000Z"}}, True),
+        ({"status": "workingElsewhere"}, True),
+        ({"status": "Busy"}, False),
+        ({"status": "noData"}, False),
+        ({"status": None}, False),
+        ({"end": None}, False),
+        ({"end": LATER | {"timeZone": None}}, False),
+        ({"end": LATER | {"timeZone": "utc"}}, False),
+        ({"start": LATER | {"timeZone": "Pacific Standard Time"}}, False),
+    ],
+)
+def test_the_times_of_a_mailbox_are_read_at_once_when_all_of_them_can_be(members: dict[str, Any], in_utc: bool) -> None:
+    plain = entry(scheduleId="bob@contoso.example", scheduleItems=[item()])
+    first, other = wire.decode_schedules(body_of(entry(scheduleItems=[item(), item(**members)]), plain))
+    assert isinstance(first, wire.ScheduleInformation)
+    assert isinstance(first, wire.UtcInformation) == in_utc
+    assert isinstance(other, wire.UtcInformation)
+
+
+def test_an_entry_that_could_be_read_one_way_or_the_other_says_the_same() -> None:
+    """The oddly spelled status beside it takes the second mailbox the other way."""
+    bounds = {"start": LATER | {"dateTime": "2027-03-16T09:00:00.0000001"}, "end": LATER}
+    mailboxes = [entry(scheduleItems=[item(**bounds)]), entry(scheduleItems=[item(**bounds), item(status="Busy")])]
+    window = Interval(NINE - HOUR, NINE + HOUR)
+    schedules = [
+        parse_schedule([found], window)
+        for found in wire.decode_schedules(body_of(*mailboxes))
+        if isinstance(found, wire.ScheduleInformation)
+    ]
+    assert schedules[0] == schedules[1]
+    assert isinstance(schedules[0], Schedule)
+    assert [(found.start, found.end) for found in schedules[0].items] == [(NINE + 1, NINE + HOUR // 2)]
 
 
 def test_undocumented_members_are_passed_over() -> None:

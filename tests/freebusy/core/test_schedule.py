@@ -1,5 +1,6 @@
 """From Graph's structs to schedules: exact, sorted, each once, and never free by mistake."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -12,6 +13,7 @@ from freebusy.core.intervals import HOUR, MINUTE, SECOND, Interval, from_instant
 from freebusy.core.schedule import FreeBusyStatus, Schedule, ScheduleItem, Unreadable, WorkingHours, parse_schedule
 from freebusy.core.zones import CustomZone
 from microsoft import wire
+from microsoft.wall_times import UTC_TIMES
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "microsoft"
 NINE = to_instant(datetime(2027, 3, 16, 9, tzinfo=UTC))
@@ -332,3 +334,40 @@ def test_order_and_zone_of_the_items_do_not_matter(
         if start < end and start < DAY.end and end > DAY.start
     }
     assert parsed(*items) == parsed(*reversed(items)) == tuple(sorted(expected))
+
+
+def decoded(start: str, end: str, status: str) -> wire.ScheduleInformation:
+    """As it comes out of an answer: all of it in UTC, so that the decoder tries to read the times itself."""
+    bounds = {name: {"dateTime": text, "timeZone": "UTC"} for name, text in (("start", start), ("end", end))}
+    mailbox = {
+        "scheduleId": "ann@contoso.example",
+        "availabilityView": "0",
+        "scheduleItems": [{"status": status, **bounds}],
+    }
+    [found] = wire.decode_schedules(json.dumps({"value": [mailbox]}).encode())
+    assert isinstance(found, wire.ScheduleInformation)
+    return found
+
+
+WALLS = st.from_regex(
+    r"2027-03-1[567]T(0[0-9]|1[0-9]|2[0-4]):[0-6][0-9](:[0-6][0-9])?(\.[0-9]{1,8})?Z?", fullmatch=True
+)
+ODD_WALLS = st.from_regex(r"[0-9]{4}[-W][0-9]{1,2}[-.]?[0-9]{1,2}[T ]?[0-9:.Z+]{0,8}", fullmatch=True) | st.text(
+    max_size=28
+)
+
+
+@given(WALLS | ODD_WALLS, WALLS | ODD_WALLS, st.sampled_from(list(FreeBusyStatus)))
+def test_times_in_utc_mean_the_same_whether_the_decoder_reads_them_or_not(
+    start: str, end: str, status: FreeBusyStatus
+) -> None:
+    general = parse_schedule(
+        [entry(wire.ScheduleItem(status.value, *(wire.DateTimeTimeZone(text, "UTC") for text in (start, end))))], DAY
+    )
+    assert parse_schedule([decoded(start, end, status.value)], DAY) == general
+
+
+def test_the_times_that_are_remembered_are_bounded() -> None:
+    for second in range(50_000):
+        UTC_TIMES[f"2027-03-{1 + second // 43_200:02}T{second // 3600 % 12:02}:{second // 60 % 60:02}:{second % 60:02}"]
+    assert 0 < len(UTC_TIMES) <= 40_000
