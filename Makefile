@@ -10,7 +10,7 @@ SHELL := /bin/bash
 PYTEST := -q -n auto --dist loadgroup
 PUBLIC := https://exchangeintegration.eventcadence.com
 
-.PHONY: help demo demo-reset test check format screenshots lock clean docs translations bench bench-peers bench-load bench-network bench-sweep \
+.PHONY: help demo demo-reset test check format screenshots lock clean docs translations bench bench-peers bench-load bench-sweep \
   bench-admin growth figures simulate-year kill-worker
 
 help: ## What can be made
@@ -101,10 +101,6 @@ bench-admin: $(READY) ## Landing page and account list with 10,000 accounts on P
 
 figures: $(READY) ## Put the last figures under var/ into benchmarks/README.md
 	$(BIN)/python -m benchmarks.figures
-
-bench-network: $(READY) ## 400 mailboxes of a far Graph through the product's client, and in simple ways (var/bench-network.json)
-	@mkdir -p var
-	$(BIN)/python -m benchmarks.network --json var/bench-network.json
 
 simulate-year: $(READY) ## A year of 220 customers, outages and repairs, with the real engine (STORY_SEED=2 for another one)
 	SIMULATED_DAYS=365 $(BIN)/pytest -q tests/year

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
 from freebusy.core.grid import Hours, SlotQuery
@@ -59,12 +61,17 @@ def calendars_of(owners: Sequence[dict[str, Any]], query: SlotQuery) -> list[Cal
 
 
 class Engine:
-    """Our own search over one workload, all rows of it."""
+    """Our own search over one workload, all rows of it. What it made of a schedule it may remember until `forget`."""
 
     def __init__(self, work: Work) -> None:
         self._query = query_of(work["frame"])
         self._people = calendars_of(work["people"], self._query)
         self._rooms = calendars_of(work["rooms"], self._query)
+
+    def forget(self) -> None:
+        """As if all calendars had just been read: the same entries in schedules that nobody has seen."""
+        self._people = [_unseen(calendar) for calendar in self._people]
+        self._rooms = [_unseen(calendar) for calendar in self._rooms]
 
     def rows(self, search: Search) -> Rows:
         if search["rooms"] == []:
@@ -86,3 +93,8 @@ class Engine:
             ]
             for slot in result.slots
         ]
+
+
+def _unseen(calendar: Calendar) -> Calendar:
+    assert isinstance(calendar.schedule, Schedule)
+    return replace(calendar, schedule=copy(calendar.schedule))

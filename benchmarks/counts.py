@@ -97,8 +97,8 @@ BOUNDS = (
     Bound(
         "calls an item, bytes to schedules",
         calls_an_item,
-        1.25,
-        "one for each new text of a time, the sort; none for an item that repeats",
+        0.2,
+        "some for each mailbox and each new text of a time; none for an item whose times were seen before",
     ),
     Bound("blocks kept an item", blocks_an_item, 1.25, "the item; its bounds are shared with others at the same times"),
     Bound(

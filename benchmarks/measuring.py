@@ -12,8 +12,12 @@ from dataclasses import dataclass
 ROUNDS = 5
 Clock = Callable[[], float]
 # A case is repeated within its turn until that takes about so long: seconds that any clock reads well.
-_SHORTEST_TURN = 0.02
+_SHORTEST_TURN = 0.005
 _READABLE = 1e-6
+# A round is the median of so many laps of all cases, but of fewer where they are slow: what disturbs for a moment
+# does not count.
+_LAPS, _ROUND = 9, 1.0
+_SLOW = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +54,23 @@ class Rounds:
 def in_turns(
     cases: Mapping[str, Callable[[], object]], rounds: int = ROUNDS, *, clock: Clock = time.process_time
 ) -> Rounds:
-    """Each case once a round, the first one a round later the last; one round before them is not counted.
+    """Each case once a lap, in a new order; laps make rounds. One lap before them is not counted.
 
     `clock`: the processor's time of this process, which other processes cannot stretch; `time.perf_counter` where
     waiting belongs to it, for another process or for the network.
     """
-    repeats = {name: _repeats(case, clock) for name, case in cases.items()}
-    seconds: dict[str, list[float]] = {name: [] for name in cases}
-    names = list(cases)
     with inputs_left_alone():
-        for number in range(rounds):
-            first = number % len(names)
-            for name in names[first:] + names[:first]:
-                seconds[name].append(_turn(cases[name], repeats[name], clock))
-    return Rounds(seconds)
+        began = time.perf_counter()
+        turns = {name: _Turn.of(case, clock) for name, case in cases.items()}
+        laps = max(1, min(_LAPS, int(_ROUND / (time.perf_counter() - began + _READABLE))))
+        taken = [_lap(turns, number) for number in range(rounds * laps)]
+    grouped = [taken[first : first + laps] for first in range(0, len(taken), laps)]
+    return Rounds({name: [statistics.median(lap[name] for lap in one) for one in grouped] for name in cases})
+
+
+def _lap(turns: Mapping[str, _Turn], number: int) -> dict[str, float]:
+    names, first = list(turns), number % len(turns)
+    return {name: turns[name].seconds() for name in names[first:] + names[:first]}
 
 
 @contextmanager
@@ -77,15 +84,27 @@ def inputs_left_alone() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _turn(case: Callable[[], object], repeats: int, clock: Clock) -> float:
-    began = clock()
-    for _ in range(repeats):
-        case()
-    return (clock() - began) / repeats
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """One case with how it is timed."""
 
+    case: Callable[[], object]
+    clock: Clock
+    repeats: int = 1
+    primed: bool = True
 
-def _repeats(case: Callable[[], object], clock: Clock) -> int:
-    """Also the warm-up: caches are filled and modules imported when the counted rounds begin."""
-    if _turn(case, 1, clock) > _SHORTEST_TURN:
-        return 1
-    return max(1, round(_SHORTEST_TURN / max(_turn(case, 1, clock), _READABLE)))
+    @classmethod
+    def of(cls, case: Callable[[], object], clock: Clock) -> _Turn:
+        """Runs it twice, also to warm it up: caches are filled and modules imported when the counted laps begin."""
+        once = cls(case, clock).seconds()
+        return cls(case, clock, max(1, round(_SHORTEST_TURN / max(once, _READABLE))), primed=once < _SLOW)
+
+    def seconds(self) -> float:
+        """Of one run. A quick case has one before that is not timed, so that it does not pay for memory which the case
+        before gave back to the system; for a slow one that is little."""
+        if self.primed:
+            self.case()
+        began = self.clock()
+        for _ in range(self.repeats):
+            self.case()
+        return (self.clock() - began) / self.repeats

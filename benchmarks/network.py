@@ -1,4 +1,4 @@
-"""400 mailboxes over HTTP: `python -m benchmarks.network [--mailboxes N] [--latency MS] [--json FILE]`.
+"""400 mailboxes over HTTP: `python -m benchmarks.network [--mailboxes N] [--latency MS] [--rounds N] [--json FILE]`.
 
 The product's own client with its lease, in the embedded store and in Redis, beside simple ways to make the same calls,
 against `benchmarks.graph_endpoint` in its own process. Goals are checked at the end; exit status 1 when one is missed.
@@ -6,12 +6,8 @@ against `benchmarks.graph_endpoint` in its own process. Goals are checked at the
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -26,13 +22,16 @@ from typing import Any
 
 import requests
 
+from benchmarks.machine import this_machine
+from benchmarks.measuring import Spread
+from benchmarks.report import Line, Report, at_most, options, publish
 from tests.services import free_port, redis_server
 
 ROOT = Path(__file__).resolve().parents[1]
 CONNECT_MS = 40.0
-RUNS = 5
 AT_ONCE, IN_A_CALL = 4, 20
-GOALS = {"warm": 1.4, "cold": 1.6}
+OURS = "our client"
+GOALS = {"warm": at_most(1.4), "cold": at_most(1.6)}
 START = datetime(2030, 1, 7, tzinfo=UTC)
 END = START + timedelta(days=14)
 TOKEN = "a" * 2200
@@ -40,17 +39,13 @@ TOKEN = "a" * 2200
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Of one way: seconds of each run, seconds of CPU of the client, and what the endpoint saw in a run."""
+    """Of one way: seconds of the runs, seconds of CPU of the client, and what the endpoint saw in a run."""
 
     name: str
     state: str
-    seconds: list[float]
-    cpu: list[float]
+    seconds: Spread
+    cpu: Spread
     counts: dict[str, float]
-
-    @property
-    def median(self) -> float:
-        return statistics.median(self.seconds)
 
 
 class Endpoint:
@@ -91,22 +86,31 @@ def endpoint(latency: float) -> Iterator[Endpoint]:
         process.wait(10)
 
 
-def measured(name: str, state: str, far: Endpoint, ask: Callable[[], int], wanted: int) -> Figures:
-    """Five runs of one way; each must have read everybody."""
-    seconds, cpu = [], []
-    far.reset()
-    for _ in range(RUNS):
-        began, used = time.perf_counter(), time.process_time()
-        read = ask()
-        seconds.append(time.perf_counter() - began)
-        cpu.append(time.process_time() - used)
-        if read != wanted:
-            raise SystemExit(f"{name}: {read} of {wanted} were read")
-    counts = {what: number / RUNS if what != "most_at_once" else number for what, number in far.counts().items()}
-    return Figures(name, state, seconds, cpu, counts)
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Where everybody is read, so many times in each way."""
+
+    far: Endpoint
+    people: list[str]
+    rounds: int
+
+    def measured(self, name: str, state: str, ask: Callable[[], int]) -> Figures:
+        """Each run must have read everybody."""
+        seconds, cpu = [], []
+        self.far.reset()
+        for _ in range(self.rounds):
+            began, used = time.perf_counter(), time.process_time()
+            read = ask()
+            seconds.append(time.perf_counter() - began)
+            cpu.append(time.process_time() - used)
+            if read != len(self.people):
+                raise SystemExit(f"{name}: {read} of {len(self.people)} were read")
+        seen = self.far.counts()
+        counts = {what: number / (1 if what == "most_at_once" else self.rounds) for what, number in seen.items()}
+        return Figures(name, state, Spread.of(seconds), Spread.of(cpu), counts)
 
 
-def ours(name: str, far: Endpoint, people: list[str]) -> Iterator[Figures]:
+def ours(name: str, course: Course) -> Iterator[Figures]:
     """`GraphClient` behind `ReaderGate`: connections of its own for each run, and those of the run before."""
     from microsoft.graph import GraphClient, MailboxSchedule
     from microsoft.http import Deadline, build_session
@@ -118,20 +122,21 @@ def ours(name: str, far: Endpoint, people: list[str]) -> Iterator[Figures]:
             return Secret(TOKEN)
 
     def client() -> GraphClient:
-        return GraphClient(far.url, build_session(None, 32), gate=ReaderGate("tenant/reader"))
+        return GraphClient(course.far.url, build_session(None, 32), gate=ReaderGate("tenant/reader"))
 
     def ask(graph: GraphClient) -> int:
-        report = graph.get_schedule(people, START, END, token=Tokens(), deadline=Deadline.after(60.0))
+        report = graph.get_schedule(course.people, START, END, token=Tokens(), deadline=Deadline.after(60.0))
         return sum(isinstance(found, MailboxSchedule) for found in report.results.values())
 
     kept = client()
     ask(kept)
-    yield measured(name, "warm", far, lambda: ask(kept), len(people))
-    yield measured(name, "cold", far, lambda: ask(client()), len(people))
+    yield course.measured(name, "warm", lambda: ask(kept))
+    yield course.measured(name, "cold", lambda: ask(client()))
 
 
-def simple(far: Endpoint, people: list[str]) -> Iterator[Figures]:
+def simple(course: Course) -> Iterator[Figures]:
     """What one would write first. They only fetch the bytes: nothing is decoded, and nobody else's calls are minded."""
+    far, people = course.far, course.people
     calls = [people[first : first + IN_A_CALL] for first in range(0, len(people), IN_A_CALL)]
     url = f"{far.url}/me/calendar/getSchedule"
     headers = {"Authorization": f"Bearer {TOKEN}", "Prefer": 'outlook.timezone="UTC"', "Accept-Encoding": "gzip"}
@@ -156,18 +161,14 @@ def simple(far: Endpoint, people: list[str]) -> Iterator[Figures]:
 
     kept = new_session()
     pooled(kept)
-    yield measured("ThreadPool(4), a Session", "warm", far, lambda: pooled(kept), len(people))
-    yield measured("ThreadPool(4), a Session", "cold", far, lambda: pooled(new_session()), len(people))
+    yield course.measured("ThreadPool(4), a Session", "warm", lambda: pooled(kept))
+    yield course.measured("ThreadPool(4), a Session", "cold", lambda: pooled(new_session()))
     one_by_one = requests.Session()
-    yield measured(
-        "a Session, one by one", "warm", far, lambda: sum(one(names, one_by_one.post) for names in calls), len(people)
-    )
-    yield measured(
-        "requests.post, one by one", "cold", far, lambda: sum(one(n, requests.post) for n in calls), len(people)
-    )
+    yield course.measured("a Session, one by one", "warm", lambda: sum(one(n, one_by_one.post) for n in calls))
+    yield course.measured("requests.post, one by one", "cold", lambda: sum(one(n, requests.post) for n in calls))
 
 
-def measure(mailboxes: int, latency: float) -> list[Figures]:
+def measure(mailboxes: int, latency: float, rounds: int) -> list[Figures]:
     """All ways, one after the other, on this machine."""
     people = [f"person{number:05}@tenant.example" for number in range(mailboxes)]
     with ExitStack() as stack:
@@ -175,13 +176,13 @@ def measure(mailboxes: int, latency: float) -> list[Figures]:
         _set_up(folder)
         from django.test.utils import override_settings
 
-        far = stack.enter_context(endpoint(latency))
+        course = Course(stack.enter_context(endpoint(latency)), people, rounds)
         stores = {"embedded": "", "Redis": stack.enter_context(redis_server())}
         found: list[Figures] = []
         for store, url in stores.items():
             with override_settings(REDIS_URL=url, COORDINATION_FILE=folder / "coordination.sqlite3"):
-                found += ours(f"our client, lease: {store}", far, people)
-        return [*found, *simple(far, people)]
+                found += ours(f"{OURS}, lease: {store}", course)
+        return [*found, *simple(course)]
 
 
 def _set_up(folder: Path) -> None:
@@ -197,65 +198,34 @@ def ideal(mailboxes: int, latency: float) -> float:
     return math.ceil(math.ceil(mailboxes / IN_A_CALL) / AT_ONCE) * latency / 1000
 
 
-def missed(figures: list[Figures], mailboxes: int, latency: float) -> list[str]:
-    """Which goals our client did not reach."""
-    failures = []
-    for found in figures:
-        if not found.name.startswith("our client"):
-            continue
-        ratio = found.median / ideal(mailboxes, latency)
-        goals = {
-            f"{ratio:.2f} × ideal, at most {GOALS[found.state]}": ratio <= GOALS[found.state],
-            "exact number of calls": found.counts["calls"] == math.ceil(mailboxes / IN_A_CALL),
-            "no 429": found.counts["refused"] == 0,
-            "four at a time": found.counts["most_at_once"] <= AT_ONCE,
-            "four connections": found.counts["connections"] <= AT_ONCE,
-        }
-        failures += [f"{found.name}, {found.state}: {goal}" for goal, reached in goals.items() if not reached]
-    return failures
-
-
-def show(figures: list[Figures], mailboxes: int, latency: float) -> None:
-    """The table for people."""
-    best = ideal(mailboxes, latency)
-    print(f"{mailboxes} mailboxes, {latency:.0f} ms a call, {CONNECT_MS:.0f} ms more for a connection's first:")
-    print(f"ideal {best * 1000:.0f} ms; medians of {RUNS}")
-    print(
-        f"{'':34s} {'':5s} {'ms':>7s} {'spread':>11s} {'× ideal':>8s} {'CPU ms':>7s} "
-        f"{'calls':>6s} {'conns':>6s} {'429':>4s}"
-    )
-    for found in figures:
-        spread = f"{min(found.seconds) * 1000:.0f}-{max(found.seconds) * 1000:.0f}"
-        print(
-            f"{found.name:34s} {found.state:5s} {found.median * 1000:7.0f} {spread:>11s} {found.median / best:8.2f} "
-            f"{statistics.median(found.cpu) * 1000:7.0f} {found.counts['calls']:6g} {found.counts['connections']:6g} "
-            f"{found.counts['refused']:4g}"
-        )
+def lines(found: Figures, mailboxes: int, latency: float) -> Iterator[Line]:
+    """One way: times the ideal, and what the endpoint saw; only our client has goals."""
+    name, counts = f"{found.name}, {found.state}", found.counts
+    mine = found.name.startswith(OURS)
+    note = f"{found.seconds.median * 1000:.0f} ms, CPU {found.cpu.median * 1000:.0f} ms"
+    if not mine:
+        note += f", {counts['calls']:g} calls, {counts['connections']:g} connections, {counts['refused']:g} refused"
+    goal = GOALS[found.state] if mine else None
+    yield Line(f"{name} / ideal", found.seconds.times(1 / ideal(mailboxes, latency)), "×", goal, note)
+    if mine:
+        yield Line.count(f"{name}, calls", counts["calls"], goal=at_most(math.ceil(mailboxes / IN_A_CALL)))
+        yield Line.count(f"{name}, most at once", counts["most_at_once"], goal=at_most(AT_ONCE))
+        yield Line.count(f"{name}, connections", counts["connections"], "", at_most(AT_ONCE))
+        yield Line.count(f"{name}, refused with 429", counts["refused"], goal=at_most(0))
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__)
     parser.add_argument("--mailboxes", type=int, default=400)
     parser.add_argument("--latency", type=float, default=50.0, help="milliseconds")
-    parser.add_argument("--json", type=Path, help="where to write the figures")
     given = parser.parse_args()
-    figures = measure(given.mailboxes, given.latency)
-    show(figures, given.mailboxes, given.latency)
-    if given.json:
-        machine = {"python": platform.python_version(), "machine": platform.platform(), "cores": os.cpu_count()}
-        best = ideal(given.mailboxes, given.latency)
-        rows = [
-            {
-                "way": found.name, "state": found.state, "seconds": found.seconds, "median": found.median,
-                "times_ideal": found.median / best, "cpu_seconds": statistics.median(found.cpu), **found.counts,
-            }
-            for found in figures
-        ]  # fmt: skip
-        document = {"machine": machine, "mailboxes": given.mailboxes, "ideal_seconds": best, "ways": rows}
-        given.json.write_text(json.dumps(document, indent=2) + "\n")
-    failures = missed(figures, given.mailboxes, given.latency)
-    print("\n" + ("\n".join(f"missed: {failure}" for failure in failures) or "All goals reached."))
-    return 1 if failures else 0
+    machine = this_machine(["requests", "urllib3", "msgspec", "redis"])
+    figures = measure(given.mailboxes, given.latency, given.rounds)
+    best = f"ideal: {ideal(given.mailboxes, given.latency) * 1000:.0f} ms"
+    waits = f"{given.latency:.0f} ms a call and {CONNECT_MS:.0f} ms more for a connection's first"
+    title = f"{given.mailboxes} mailboxes over HTTP, {waits}; {best}"
+    found = [line for way in figures for line in lines(way, given.mailboxes, given.latency)]
+    return publish(Report(title, machine, found), given.json)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """From Graph's bytes to entries and to ranked slots, against the straightforward program and C.
 
-    python -m benchmarks.parsing [--json FILE]
+    python -m benchmarks.parsing [--rounds N] [--json FILE]
 
 The product's own way from the body of an answer on: `judge_answer`, `join`, `parse_schedule`, `find_slots`. Results are
 compared before anything is timed. Goals are ratios within this run; exit status 1 when one is missed.
@@ -8,23 +8,17 @@ compared before anything is timed. Goals are ratios within this run; exit status
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import platform
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import msgspec
-
 from benchmarks.answers import Reference, address, answers, plain_entries, plain_slots
-from benchmarks.rounds import ROUNDS, Ratio, side_by_side
+from benchmarks.machine import compiler, this_machine
+from benchmarks.measuring import in_turns
+from benchmarks.report import Line, Report, at_least, at_most, options, publish
 from freebusy.core.grid import Hours, SlotQuery
 from freebusy.core.intervals import Interval, from_instant, to_instant
 from freebusy.core.rules import TECHNICAL
@@ -37,7 +31,7 @@ from microsoft.schedule_request import ScheduleCall
 from tests.freebusy.core import workloads
 
 PLAIN, OURS, C = "json + fromisoformat", "the product", "C in one pass"
-SLOWER_THAN_C, FASTER_TO_ENTRIES, FASTER_TO_SLOTS = 5.0, 3.5, 5.0
+TO_ENTRIES, OF_C, TO_SLOTS = at_least(3.5, 4.5), at_most(5, 4), at_least(5, 6)  # goal and aim
 CALENDARS, FIRST, DAYS = 20, date(2026, 3, 2), 62
 PEOPLE = {10: 6, 100: 5, 400: 5}  # how many, and how many of them are required
 
@@ -49,7 +43,7 @@ def schedules(bodies: Sequence[bytes], window: Interval) -> dict[str, Schedule]:
         call = ScheduleCall(0, tuple(address(20 * number + k) for k in range(20)))
         outcomes[call] = judge_answer(Answer(200, {}, body), wall_clock=lambda: 0.0).outcome
     found = {}
-    for mailbox, result in join(outcomes, 1).items():
+    for mailbox, result in join(outcomes.items(), 1).items():
         if isinstance(result, MailboxSchedule):
             schedule = parse_schedule(result.entries, window)
             assert isinstance(schedule, Schedule)
@@ -67,7 +61,7 @@ def search(read: Mapping[str, Schedule], query: SlotQuery, required: int) -> Slo
     return find_slots(query, required=people[:required], optional=people[required:], order="fewest_conflicts")
 
 
-def entries_table() -> dict[str, Any]:
+def entries_lines(rounds: int) -> Iterator[Line]:
     """One answer of the longest window that Graph takes, to entries."""
     [body] = answers(workloads.graph_people(CALENDARS, DAYS), FIRST, DAYS)
     start = datetime.combine(FIRST, time(10), tzinfo=UTC)  # a window that cuts entries
@@ -76,27 +70,23 @@ def entries_table() -> dict[str, Any]:
     expected = plain_entries(body, *bounds)
     found = schedules([body], window).values()
     assert [[(i.start, i.end, i.status.value) for i in schedule.items] for schedule in found] == expected
-    programs: dict[str, Callable[[], object]] = {
+    items = body.count(b'"isPrivate"')
+    cases: dict[str, Callable[[], object]] = {
         PLAIN: partial(plain_entries, body, *bounds),
         OURS: partial(schedules, [body], window),
     }
-    items = body.count(b'"isPrivate"')
-    try:
+    if compiler():
         reference = Reference(items, CALENDARS)
-    except FileNotFoundError:
-        print("C is left out: there is no gcc here.")
-    else:
         assert reference.read(body, *bounds) == CALENDARS
         assert reference.entries() == expected
-        programs[C] = partial(reference.read, body, *bounds)
-    rounds = side_by_side(programs, runs=7)
-    return {
-        "bytes": len(body),
-        "items": items,
-        "microseconds_an_item": {name: rounds.median(name) / items * 1e6 for name in programs},
-        "faster_than_plain": asdict(rounds.ratio(PLAIN, OURS)),
-        "slower_than_c": asdict(rounds.ratio(OURS, C)) if C in programs else None,
-    }
+        cases[C] = partial(reference.read, body, *bounds)
+    measured = in_turns(cases, rounds)
+    what = f"{CALENDARS} calendars, {DAYS} days, {items:,} items, {len(body) / 1e6:.2f} MB"
+    for name in cases:
+        yield Line(f"bytes to entries, {name}", measured.time(name).times(1e6 / items), "µs", note=f"an item of {what}")
+    yield Line(f"bytes to entries, {PLAIN} / {OURS}", measured.ratio(PLAIN, to=OURS), "×", TO_ENTRIES, "entries equal")
+    if C in cases:
+        yield Line(f"bytes to entries, {OURS} / {C}", measured.ratio(OURS, to=C), "×", OF_C, "entries equal")
 
 
 def frame_of(number: int) -> dict[str, Any]:
@@ -118,7 +108,7 @@ def query_of(frame: Mapping[str, Any]) -> SlotQuery:
     )
 
 
-def slots_row(number: int, required: int) -> dict[str, Any]:
+def slots_lines(number: int, required: int, rounds: int) -> Iterator[Line]:
     """The answers for so many people, to ranked slots."""
     frame = frame_of(number)
     query, first = query_of(frame), date.fromisoformat(frame["first_day"])
@@ -129,79 +119,29 @@ def slots_row(number: int, required: int) -> dict[str, Any]:
     ]
     assert rows == plain_slots(bodies, frame, required)
     read = schedules(bodies, query.window)
-    rounds = side_by_side(
-        {
-            PLAIN: partial(plain_slots, bodies, frame, required),
-            OURS: partial(slots, bodies, query, required),
-            "reading": partial(schedules, bodies, query.window),
-            "searching": partial(search, read, query, required),
-        },
-        runs=5 if number <= 100 else 3,
-    )
-    return {
-        "people": number,
-        "answers": len(bodies),
-        "bytes": sum(map(len, bodies)),
-        "slots": len(rows),
-        "milliseconds": {name: rounds.median(name) * 1e3 for name in rounds.seconds},
-        "faster_than_plain": asdict(rounds.ratio(PLAIN, OURS)),
+    cases: dict[str, Callable[[], object]] = {
+        PLAIN: partial(plain_slots, bodies, frame, required),
+        OURS: partial(slots, bodies, query, required),
+        "reading alone": partial(schedules, bodies, query.window),
     }
-
-
-def missed(entries: Mapping[str, Any], slots: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The goals that are not reached, in words."""
-    slower = entries["slower_than_c"]
-    checks = {
-        f"entries {FASTER_TO_ENTRIES} times faster than {PLAIN}": entries["faster_than_plain"]["median"]
-        >= FASTER_TO_ENTRIES,
-        f"entries in {SLOWER_THAN_C} times the time of C": slower is None or slower["median"] <= SLOWER_THAN_C,
-        f"slots of {slots[-1]['people']} people {FASTER_TO_SLOTS} times faster than {PLAIN} + any": slots[-1][
-            "faster_than_plain"
-        ]["median"]
-        >= FASTER_TO_SLOTS,
-    }
-    return [goal for goal, reached in checks.items() if not reached]
-
-
-def show(entries: Mapping[str, Any], slots: Sequence[Mapping[str, Any]]) -> None:
-    """Both tables for people."""
-    print(
-        f"\n{CALENDARS} calendars, {DAYS} days, {entries['items']:,} items, {entries['bytes'] / 1e6:.2f} MB, to entries"
+    measured = in_turns(cases, rounds)
+    what = f"{len(bodies)} answers, {sum(map(len, bodies)) / 1e6:.1f} MB, {len(read)} people, {len(rows)} slots"
+    for name in cases:
+        yield Line(f"{number} people to ranked slots, {name}", measured.time(name).times(1e3), "ms", note=what)
+    goal = TO_SLOTS if number == max(PEOPLE) else None
+    ratio = measured.ratio(PLAIN, to=OURS)
+    yield Line(
+        f"{number} people to ranked slots, {PLAIN} + any() / {OURS}", ratio, "×", goal, "slots equal, and their order"
     )
-    for name, microseconds in entries["microseconds_an_item"].items():
-        print(f"  {name:24s} {microseconds:7.3f} µs an item")
-    print(f"  faster than {PLAIN}: {Ratio(**entries['faster_than_plain'])}, aim 4.5")
-    if entries["slower_than_c"]:
-        print(f"  times {C}: {Ratio(**entries['slower_than_c'])}, aim 4")
-    for row in slots:
-        print(
-            f"\n{row['people']} people, {row['answers']} answers, {row['bytes'] / 1e6:.1f} MB, to {row['slots']} slots:"
-        )
-        for name, milliseconds in row["milliseconds"].items():
-            print(f"  {name:24s} {milliseconds:7.2f} ms")
-        print(f"  faster: {Ratio(**row['faster_than_plain'])}")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, help="where to write the figures")
-    given = parser.parse_args()
-    entries = entries_table()
-    slots = [slots_row(number, required) for number, required in PEOPLE.items()]
-    machine = {
-        "python": platform.python_version(),
-        "msgspec": msgspec.__version__,
-        "machine": platform.platform(),
-        "cores": os.cpu_count(),
-    }
-    print(f"Python {machine['python']}, msgspec {machine['msgspec']}, {machine['machine']}, {machine['cores']} cores")
-    print(f"Medians of {ROUNDS} rounds, and of the ratios the lowest and the highest.")
-    show(entries, slots)
-    if given.json:
-        given.json.write_text(json.dumps({"machine": machine, "entries": entries, "slots": slots}, indent=2) + "\n")
-    failures = missed(entries, slots)
-    print("\n" + ("\n".join(f"missed: {failure}" for failure in failures) or "All goals reached."))
-    return 1 if failures else 0
+    given = options(__doc__).parse_args()
+    machine = this_machine(["msgspec"], others=compiler())
+    lines = list(entries_lines(given.rounds))
+    for number, required in PEOPLE.items():
+        lines += slots_lines(number, required, given.rounds)
+    return publish(Report("From Graph's bytes to entries and to ranked slots", machine, lines), given.json)
 
 
 if __name__ == "__main__":

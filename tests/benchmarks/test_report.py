@@ -1,6 +1,7 @@
 """A benchmark says when a goal is missed, also by its exit status, and divides what ran in turns turn by turn."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -67,12 +68,16 @@ def test_a_ratio_is_taken_within_each_round() -> None:
     assert rounds.ratio("ours", to="theirs") == Spread(0.5, 0.25, 0.5)
 
 
-def test_every_case_has_its_turn_in_every_round_and_another_one_begins_each() -> None:
+def test_every_case_has_its_turn_in_every_lap_and_another_one_begins_each() -> None:
     turns: list[str] = []
 
     def case(name: str) -> None:
         if not turns or turns[-1] != name:
             turns.append(name)
 
-    in_turns({name: lambda name=name: case(name) for name in "abc"}, rounds=3)  # type: ignore[misc]
-    assert "".join(turns) == "abc" + "abc" + "bca" + "cab"
+    measured = in_turns({name: partial(case, name) for name in "abc"}, rounds=3)
+    warm_up, laps = turns[:3], "".join(turns[3:])
+    assert warm_up == ["a", "b", "c"]
+    assert laps.startswith("abc" + "bca" + "cab")
+    assert laps.count("a") == laps.count("b") == laps.count("c")
+    assert [len(seconds) for seconds in measured.seconds.values()] == [3, 3, 3]
