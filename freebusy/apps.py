@@ -12,10 +12,11 @@ class FreebusyConfig(AppConfig):
     verbose_name = "Free/busy"
 
     def ready(self) -> None:
-        from freebusy import mailboxes, probes
+        from freebusy import kept, mailboxes, probes
         from freebusy.preflight import runs
         from tenants.signals import connection_changed, connection_established
 
         connection_established.connect(probes.schedule_next, dispatch_uid="freebusy.probes.schedule_next")
         connection_changed.connect(mailboxes.forget_ended, dispatch_uid="freebusy.mailboxes.forget_ended")
+        connection_changed.connect(kept.forget_ended, dispatch_uid="freebusy.kept.forget_ended")
         connection_changed.connect(runs.forget_ended, dispatch_uid="freebusy.preflight.runs.forget_ended")

@@ -65,13 +65,8 @@ class Question:
         return lookup.read(self.account, self.addresses, self.window, deadline, as_use=as_use)
 
 
-def availability(question: Question, *, include_ignored: bool, deadline: Deadline) -> dict[str, Any]:
-    """The answer of POST availability."""
-    return availability_of(question, question.read(deadline), include_ignored=include_ignored)
-
-
 def availability_of(question: Question, reading: Reading, *, include_ignored: bool) -> dict[str, Any]:
-    """The same from what was read: nothing else decides it."""
+    """The answer of POST availability from what was read: nothing else decides it."""
 
     def mailbox(address: str, policy: ConflictPolicy) -> dict[str, Any]:
         return answers.mailbox_json(
@@ -101,12 +96,6 @@ def availability_of(question: Question, reading: Reading, *, include_ignored: bo
         ],
         "rooms": [mailbox(email, question.policy.room) for email in question.rooms],
     }
-
-
-def slots(question: Question, data: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
-    """The answer of POST slots; `data` is what SlotsSerializer validated."""
-    query = slot_query(question, data)
-    return slots_of(question, query, data, question.read(deadline))
 
 
 def slot_query(question: Question, data: Mapping[str, Any]) -> SlotQuery:

@@ -31,7 +31,13 @@ class Kept:
 
 
 STORED = (
-    Kept("free/busy of anybody", "nowhere; it lives for the time of one answer", ""),
+    Kept("free/busy of anybody", "nowhere with a name; it lives for the time of one answer", ""),
+    Kept(
+        "what an answer was decided from: times and statuses of entries, with random pseudonyms in the place of all "
+        "addresses, encrypted",
+        "beside the limits (Redis), not in the database; at most 500 answers of an account",
+        "24 hours, 72 if so set; all of an account until disconnect",
+    ),
     Kept(
         "refresh and access token",
         "one table, encrypted",
