@@ -223,6 +223,8 @@ METRICS_TOKEN = env_parsed(
 )
 
 # --- limits and schedules ---------------------------------------------------------------------------------------
+# What the answer to a request was decided from, for support bundles; 0 keeps nothing.
+ANSWERS_KEPT_HOURS = env_int("ANSWERS_KEPT_HOURS", 24, least=0, most=72)
 API_RATE_PER_MINUTE = env_int("API_RATE_PER_MINUTE", 1200, least=1, most=1_000_000)
 API_RATE_BURST = 300
 HEALTH_STALE_SECONDS = 3600  # or two intervals of the connection's own probes, whichever is longer
@@ -384,6 +386,7 @@ LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("fr", "Français"), ("es", "
 LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
+FORMAT_MODULE_PATH = "cadence_exchange.formats"
 USE_I18N = True
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]

@@ -161,7 +161,8 @@ def _fastness(hours: Sequence[Point]) -> str:
     if not means:
         return "no answer in the last 24 hours"
     most = max(hour.latency_max_ms for hour in hours)
-    return f"{means[-1]:.0f} ms lately, hourly means from {min(means):.0f} to {max(means):.0f} ms, slowest {most:,} ms"
+    between = f", hourly means from {min(means):.0f} to {max(means):.0f} ms" if len(means) > 1 else ""
+    return f"{means[-1]:.0f} ms lately{between}, slowest {most:,} ms"
 
 
 def _switching(request: HttpRequest, account: Account, connection: Connection) -> Switching | None:

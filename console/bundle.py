@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
@@ -27,7 +28,7 @@ class AboutForm(forms.Form):
         r"^[A-Za-z0-9._:-]{1,64}$",
         label="Request id",
         required=False,
-        help_text="The X-Request-ID of an answer of the API.",
+        help_text="The X-Request-ID of an answer of the API. While nobody is named below, its answer is in the bundle.",
     )
     log_lines = forms.CharField(
         label="Log lines of that request",
@@ -45,7 +46,7 @@ class AboutForm(forms.Form):
 
 @page("make_bundle", "GET", "HEAD", "POST")
 def bundle(request: HttpRequest, slug: str) -> HttpResponse:
-    """GET the forms, POST for the download; without anybody to ask for it tells of the connection alone."""
+    """GET the forms, POST for the download; without people and without a request it tells of the connection alone."""
     account = account_of(slug)
     if request.method != "POST":
         return _shown(request, account, AboutForm(), QuestionForm(initial=coming_days(account)))
@@ -57,7 +58,13 @@ def bundle(request: HttpRequest, slug: str) -> HttpResponse:
         return _shown(request, account, about, form, 400)
     request_id, log_lines = about.cleaned_data["request_id"], about.cleaned_data["log_lines"]
     try:
-        made = bundles.make(account, form.body() if asked else None, request_id=request_id, log_lines=log_lines)
+        made = bundles.make(
+            account,
+            form.body() if asked else None,
+            request_id=request_id,
+            log_lines=log_lines,
+            with_calendars=may(request, "see_availability"),
+        )
     except APIException as error:
         refused = refusal(error)
         return _shown(request, account, about, form, refused.status, refused=refused)
@@ -72,7 +79,7 @@ def bundle(request: HttpRequest, slug: str) -> HttpResponse:
 def _shown(
     request: HttpRequest, account: Account, about: AboutForm, form: QuestionForm, status: int = 200, **more: Any
 ) -> HttpResponse:
-    context = {"account": account, "about": about, "form": form, **more}
+    context = {"account": account, "about": about, "form": form, "kept_hours": settings.ANSWERS_KEPT_HOURS, **more}
     return show(request, "bundle.html", f"Support bundle: {account}", status, **context)
 
 

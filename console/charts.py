@@ -12,6 +12,7 @@ from tenants.status import Point
 WIDTH, HEIGHT = 480, 72
 LEAST_SEEN = 3.0  # units of the drawing: a single bad check among thousands must not vanish
 GAP = 0.25  # of a column's place
+MARGIN = 6.0  # units between a line and the edge, where half a dot would be cut off
 
 
 def shares(points: Sequence[Point], names: Sequence[str]) -> SafeString:
@@ -47,26 +48,33 @@ def shares(points: Sequence[Point], names: Sequence[str]) -> SafeString:
 def line(values: Sequence[float | None], label: str) -> SafeString:
     """A line from 0 to the largest value, broken where there is none; a value alone between gaps is a dot."""
     most = max((value for value in values if value is not None), default=0.0) or 1.0
-    step = WIDTH / max(len(values) - 1, 1)
+    step = (WIDTH - 2 * MARGIN) / max(len(values) - 1, 1)
     places = [
-        None if value is None else (number * step, HEIGHT - 2 - value / most * (HEIGHT - 4))
+        None
+        if value is None
+        else f"{MARGIN + number * step:.1f} {HEIGHT - MARGIN - value / most * (HEIGHT - 2 * MARGIN):.1f}"
         for number, value in enumerate(values)
     ]
-    path, before = [], None
-    for place in places:
-        if place is not None:
-            path.append(f"{'L' if before else 'M'}{place[0]:.1f} {place[1]:.1f}")
-            if before is None:
-                path.append("h0.01")  # with round ends a dot, should nothing follow
-        before = place
-    return _frame(format_html('<path class="chart-line" d="{}"/>', " ".join(path)), label)
+    lines, dots = [], []
+    for before, place, after in zip([None, *places], places, [*places[1:], None], strict=False):
+        if place is not None and (before, after) == (None, None):
+            dots.append(f"M{place}h0.01")  # a dot by its round ends
+        elif place is not None:
+            lines.append(f"{'M' if before is None else 'L'}{place}")
+    drawn = ((kind, " ".join(path)) for kind, path in (("line", lines), ("dot", dots)) if path)
+    return _frame(format_html_join("", '<path class="chart-{}" d="{}"/>', drawn), label)
 
 
 def in_words(point: Point) -> str:
     """`1,204 probes, 99.9 % good, throttled 1`."""
     others = ", ".join(f"{name} {count:,}" for name, count in point.by_outcome.items() if name != "ok")
     good = point.by_outcome.get("ok", 0) / point.checks if point.checks else 0.0
-    return f"{point.checks:,} probes, {percent(good)} good{', ' + others if others else ''}"
+    return f"{probes(point.checks)}, {percent(good)} good{', ' + others if others else ''}"
+
+
+def probes(count: int) -> str:
+    """`1 probe`, `1,204 probes`."""
+    return f"{count:,} probe{'' if count == 1 else 's'}"
 
 
 def percent(share: float) -> str:

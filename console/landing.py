@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from console.charts import line, percent, shares
+from console.charts import line, percent, probes, shares
 from console.overview import accounts_url, overview
 from console.pages import page
 from tenants import status
@@ -73,7 +73,7 @@ def trend(key: str, title: str, points: Sequence[Point], form: str) -> Trend:
     return Trend(
         key=key,
         title=title,
-        summary=f"{checks:,} probes, {percent(good / checks)} good" if checks else "no probes",
+        summary=f"{probes(checks)}, {percent(good / checks)} good" if checks else "no probes",
         shares=shares(points, names),
         latency=line([point.latency_ms for point in points], f"Mean time of a probe, {title}"),
         latency_summary="no answers" if last is None else f"mean {last:,.0f} ms lately, slowest {slowest:,} ms",

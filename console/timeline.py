@@ -10,6 +10,8 @@ from itertools import groupby
 from statistics import median
 from typing import NamedTuple
 
+from django.utils.timesince import timesince
+
 from alerts.models import Audience, Incident, Mail, Status
 from alerts.models import Kind as MailKind
 from alerts.trouble import Ending, Severity
@@ -214,7 +216,7 @@ def of_incident(incident: Incident) -> list[Event]:
     ]
     if incident.closed_at:
         how, tone = _ENDINGS.get(incident.ending, (incident.ending.replace("_", " "), Tone.CALM))
-        lasted = str(incident.closed_at - incident.began_at).partition(".")[0]
+        lasted = timesince(incident.began_at, incident.closed_at)
         found.append(
             Event(
                 at=incident.closed_at,

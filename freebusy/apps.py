@@ -12,7 +12,7 @@ class FreebusyConfig(AppConfig):
     verbose_name = "Free/busy"
 
     def ready(self) -> None:
-        from freebusy import mailboxes, probes
+        from freebusy import kept, mailboxes, probes
         from freebusy.cache import calendars
         from freebusy.preflight import runs
         from freebusy.roster import unfinished
@@ -20,6 +20,7 @@ class FreebusyConfig(AppConfig):
 
         connection_established.connect(probes.schedule_next, dispatch_uid="freebusy.probes.schedule_next")
         connection_changed.connect(mailboxes.forget_ended, dispatch_uid="freebusy.mailboxes.forget_ended")
+        connection_changed.connect(kept.forget_ended, dispatch_uid="freebusy.kept.forget_ended")
         connection_changed.connect(runs.forget_ended, dispatch_uid="freebusy.preflight.runs.forget_ended")
         connection_established.connect(calendars.forget_earlier, dispatch_uid="freebusy.cache.forget_earlier")
         connection_lost.connect(calendars.forget_lost, dispatch_uid="freebusy.cache.forget_lost")

@@ -1,13 +1,15 @@
-"""The support bundle: how an account's connection is, what a question would be answered now, and from what.
+"""The support bundle: how a connection is, what a request was answered, or a question would be now, and from what.
 
-Names and addresses are pseudonyms made up for this one bundle. What a past answer held is kept nowhere (docs/adr/0009);
-its log lines say what was decided, and can be taken into the bundle.
+Names and addresses are pseudonyms, made up for this one bundle or, of a past request, for it alone. What its answer was
+decided from is kept for some hours (`freebusy.kept`, docs/adr/0009); later its log lines say what was decided, and can
+be taken into the bundle.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -15,9 +17,11 @@ import msgspec
 from django.conf import settings
 from django.utils import timezone
 
+from freebusy import kept
 from freebusy.inspection import inspect
+from freebusy.kept import Kept
 from freebusy.problems import MicrosoftUnavailable, Problem
-from freebusy.replay import Case, Pseudonyms, case_of
+from freebusy.replay import Case, Pseudonyms, Unreplayable, case_of
 from microsoft.schedule_report import CallRecord
 from tenants.models import Account, AuditEntry, Connection, HealthCheck
 from tenants.simulation import is_simulated
@@ -52,12 +56,29 @@ _LOGGED = (
 _LOGGERS = ("freebusy.asking", "freebusy.lookup", "freebusy.views")  # their messages are fixed texts
 
 
+NOT_KEPT: Json = {
+    "status": 404,
+    "code": "not_kept",
+    "detail": "Nothing is kept of this request: it is too old, or of another account, or was refused before anybody "
+    "was asked, or read too much. Ask the question anew, or paste its log lines.",
+}
+NOT_SHOWN: Json = {
+    "status": 403,
+    "code": "not_shown",
+    "detail": "What was read is only for those who may see availability.",
+}
+
+
 class Damaged(ValueError):
     """The file is no support bundle, or the log lines are not of this request and account."""
 
 
 class Bundle(msgspec.Struct, frozen=True):
-    """One download. `case` is missing when nothing was asked, or when it could not be answered (`problem`)."""
+    """One download. `case` is missing when nothing was asked, or when it could not be answered (`problem`).
+
+    `answered_at` and `answered_by`, the code's version then, are those of a past request whose case it is; null when
+    the question was asked anew.
+    """
 
     format: Literal["cadence-exchange-support-bundle"]
     version: Literal[1]
@@ -71,6 +92,18 @@ class Bundle(msgspec.Struct, frozen=True):
     calls: tuple[CallRecord, ...] = ()
     problem: Json | None = None
     case: Case | None = None
+    answered_at: datetime | None = None
+    answered_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a bundle says of a question: asked anew, or as it was answered then."""
+
+    calls: tuple[CallRecord, ...] = ()
+    problem: Json | None = None
+    case: Case | None = None
+    then: Kept | None = None
 
 
 def encoded(bundle: Bundle) -> bytes:
@@ -86,20 +119,28 @@ def decoded(raw: bytes) -> Bundle:
         raise Damaged(f"This is no support bundle: {error}") from None
 
 
-def make(account: Account, body: Json | None = None, *, request_id: str = "", log_lines: str = "") -> Bundle:
-    """Asks the question anew, if there is one. Raises ValidationError for its body, Damaged for foreign log lines."""
+def make(
+    account: Account,
+    body: Json | None = None,
+    *,
+    request_id: str = "",
+    log_lines: str = "",
+    with_calendars: bool = True,
+) -> Bundle:
+    """Asks the question anew if there is one, else takes what is kept of the request.
+
+    `with_calendars`: whether what was read may be in it. Raises ValidationError for the body, Damaged for foreign log
+    lines.
+    """
     logged = log_facts(log_lines, request_id, account.slug)
-    names = Pseudonyms()
-    calls: tuple[CallRecord, ...] = ()
-    problem, case = None, None
+    found = kept.find(account, request_id) if request_id else None
+    names = Pseudonyms(found.domains if found else None)
     if body is not None:
-        try:
-            inspection = inspect(account, body)
-        except Problem as error:
-            calls = error.calls if isinstance(error, MicrosoftUnavailable) else ()
-            problem = {"status": error.status_code, "code": error.code, "detail": str(error.detail)}
-        else:
-            calls, case = inspection.reading.calls, case_of(inspection, names)
+        answer = _asked_anew(account, body, names)
+    elif found is not None:
+        answer = _as_answered(found, with_calendars=with_calendars)
+    else:
+        answer = _Answer(problem=NOT_KEPT if request_id and not logged else None)
     connection: Connection | None = getattr(account, "connection", None)
     return Bundle(
         format="cadence-exchange-support-bundle",
@@ -107,14 +148,36 @@ def make(account: Account, body: Json | None = None, *, request_id: str = "", lo
         made_at=timezone.now(),
         code_version=settings.VERSION,
         request_id=request_id,
-        log=logged,
+        log=logged or ([found.decided] if found and found.decided else []),
         account=_account_facts(account, connection, names),
         checks=list(_checks(connection)) if connection else [],
         events=list(_events(account)),
-        calls=calls,
-        problem=problem,
-        case=case,
+        calls=answer.calls,
+        problem=answer.problem,
+        case=answer.case,
+        answered_at=answer.then.at if answer.then else None,
+        answered_by=answer.then.code_version if answer.then else None,
     )
+
+
+def _asked_anew(account: Account, body: Json, names: Pseudonyms) -> _Answer:
+    try:
+        inspection = inspect(account, body)
+    except Problem as error:
+        calls = error.calls if isinstance(error, MicrosoftUnavailable) else ()
+        return _Answer(calls, {"status": error.status_code, "code": error.code, "detail": str(error.detail)})
+    return _Answer(inspection.reading.calls, case=case_of(inspection, names))
+
+
+def _as_answered(found: Kept, *, with_calendars: bool) -> _Answer:
+    if found.read is None:
+        return _Answer(found.calls, found.problem, then=found)
+    if not with_calendars:
+        return _Answer(found.calls, NOT_SHOWN, then=found)
+    try:
+        return _Answer(found.calls, case=found.read.case(), then=found)
+    except Unreplayable as error:
+        return _Answer(found.calls, {"status": 409, "code": "not_replayable", "detail": str(error)}, then=found)
 
 
 def log_facts(text: str, request_id: str, slug: str) -> list[Json]:

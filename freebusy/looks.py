@@ -14,6 +14,7 @@ from freebusy.canary import Look, Memory, doubt
 from microsoft.errors import HeldBack, IntegrationError, Misconfigured, Throttled, TokenRejected, Unavailable
 from microsoft.graph import GraphClient, MailboxFailure, MailboxSchedule, ScheduleReport
 from microsoft.http import Deadline
+from microsoft.reasons import reason
 from microsoft.secret import Secret
 from tenants.fields import unseal
 from tenants.health import Outcome
@@ -72,8 +73,8 @@ class Finding:
 
     @property
     def our_fault(self) -> bool:
-        """Nothing is known of the connection then."""
-        return isinstance(self.error, Misconfigured)
+        """Nothing is known of the connection then, unless the fault lies in the settings of its own account."""
+        return isinstance(self.error, Misconfigured) and not reason(self.error.code).of_one_account
 
     @property
     def token_refused(self) -> bool:

@@ -76,13 +76,8 @@ class Question:
         )
 
 
-def availability(question: Question, *, include_ignored: bool, deadline: Deadline) -> dict[str, Any]:
-    """The answer of POST availability."""
-    return availability_of(question, question.read(deadline), include_ignored=include_ignored)
-
-
 def availability_of(question: Question, reading: Reading, *, include_ignored: bool) -> dict[str, Any]:
-    """The same from what was read: nothing else decides it."""
+    """The answer of POST availability from what was read: nothing else decides it."""
 
     def mailbox(address: str, policy: ConflictPolicy) -> dict[str, Any]:
         return answers.mailbox_json(
@@ -112,12 +107,6 @@ def availability_of(question: Question, reading: Reading, *, include_ignored: bo
         ],
         "rooms": [mailbox(email, question.policy.room) for email in question.rooms],
     }
-
-
-def slots(question: Question, data: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
-    """The answer of POST slots; `data` is what SlotsSerializer validated."""
-    query = slot_query(question, data)
-    return slots_of(question, query, data, question.read(deadline))
 
 
 def slot_query(question: Question, data: Mapping[str, Any]) -> SlotQuery:

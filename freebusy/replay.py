@@ -32,6 +32,7 @@ from tenants.models import Account
 
 Json = dict[str, Any]
 ACCOUNT = "account"  # what stands for the account's slug
+_NOBODYS = ".invalid"
 
 
 class Unreplayable(ValueError):
@@ -71,10 +72,15 @@ class Case(msgspec.Struct, frozen=True):
 
 
 class Pseudonyms:
-    """Names made up at random, the same for the same address (whatever its case); nothing leads back from them."""
+    """Names made up at random, the same for the same address (whatever its case); nothing leads back from them.
 
-    def __init__(self) -> None:
-        self._names: dict[tuple[str, str], str] = {}
+    `domains`: pseudonyms of domains that are in use already.
+    """
+
+    def __init__(self, domains: Mapping[str, str] | None = None) -> None:
+        self._names: dict[tuple[str, str], str] = {
+            ("domain", domain.casefold()): name.removesuffix(_NOBODYS) for domain, name in (domains or {}).items()
+        }
 
     def address(self, address: str, role: str = "person") -> str:
         """Such as `person-5f0c9a1e27@domain-b1946ac92d.invalid`; the same domain stays the same."""
@@ -83,7 +89,7 @@ class Pseudonyms:
 
     def domain(self, domain: str) -> str:
         """A domain that nobody can have (RFC 2606)."""
-        return f"{self._name('domain', domain)}.invalid"
+        return self._name("domain", domain) + _NOBODYS
 
     def _name(self, kind: str, value: str) -> str:
         key = (kind, value.casefold())
@@ -96,60 +102,78 @@ class Pseudonyms:
 
 def case_of(inspection: Inspection, names: Pseudonyms) -> Case:
     """The inspection under pseudonyms. Its answers are made anew from these, so that no name is left in them."""
-    question = inspection.question
-    alias = {email: names.address(email) for email, _ in question.attendees}
-    alias |= {email: names.address(email, "room") for email in question.rooms}
-    disguised = Inspection(
-        body={
-            **inspection.body,
-            "attendees": [
-                {**attendee, "email": alias[attendee["email"]]} for attendee in inspection.body.get("attendees", ())
-            ],
-            "rooms": [alias[email] for email in inspection.body.get("rooms", ())],
-        },
-        data=inspection.data,
-        question=replace(
-            question,
-            account=_stand_in(question.account.time_zone),
-            attendees=tuple((alias[email], required) for email, required in question.attendees),
-            rooms=tuple(alias[email] for email in question.rooms),
-        ),
-        reading=Reading(
-            inspection.reading.at,
-            {alias[email].casefold(): inspection.reading.of(email) for email in alias},
-            read_at=_moments({alias[email]: inspection.reading.as_of(email) for email in alias}),
-        ),
+    question, alias = inspection.question, aliases(inspection.question, names)
+    return _case(
+        Inspection(
+            body=renamed(inspection.body, alias),
+            data=inspection.data,
+            question=replace(
+                question,
+                account=_stand_in(question.account.time_zone),
+                attendees=tuple((alias[email], required) for email, required in question.attendees),
+                rooms=tuple(alias[email] for email in question.rooms),
+            ),
+            reading=Reading(
+                inspection.reading.at,
+                {alias[email].casefold(): inspection.reading.of(email) for email in alias},
+                read_at=moments({alias[email]: inspection.reading.as_of(email) for email in alias}),
+            ),
+        )
     )
+
+
+def aliases(question: Question, names: Pseudonyms) -> dict[str, str]:
+    """A pseudonym for each address of the question, as it was written."""
+    people = {email: names.address(email) for email, _ in question.attendees}
+    return people | {email: names.address(email, "room") for email in question.rooms}
+
+
+def renamed(body: Mapping[str, Any], alias: Mapping[str, str]) -> Json:
+    """The request with other addresses."""
+    attendees = [{**attendee, "email": alias[attendee["email"]]} for attendee in body.get("attendees", ())]
+    return {**body, "attendees": attendees, "rooms": [alias[email] for email in body.get("rooms", ())]}
+
+
+def inspection_of(case: Case) -> Inspection:
+    """The question of the case with what was read; raises Unreplayable, or ValidationError for its body."""
+    schedules = {mailbox.email.casefold(): _schedule(mailbox) for mailbox in case.mailboxes}
+    read_at = moments({mailbox.email: mailbox.read_at for mailbox in case.mailboxes})
+    return _inspection(case.body, case.policy, case.account_zone, Reading(case.read_at, schedules, read_at=read_at))
+
+
+def case_from(body: Json, policy: Json, account_zone: str, reading: Reading) -> Case:
+    """A case of what was put under pseudonyms before; raises as `inspection_of` does."""
+    return _case(_inspection(body, policy, account_zone, reading))
+
+
+def _case(disguised: Inspection) -> Case:
+    question, reading = disguised.question, disguised.reading
     return Case(
         body=disguised.body,
         policy={"name": question.policy.name, "version": question.policy.version, "rules": question.policy.as_json()},
         account_zone=question.account.time_zone,
-        read_at=inspection.reading.at,
-        mailboxes=tuple(_mailbox(email, disguised.reading) for email in alias.values()),
+        read_at=reading.at,
+        mailboxes=tuple(_mailbox(email, reading) for email in question.addresses),
         availability=disguised.availability,
         slots=disguised.slots,
     )
 
 
-def inspection_of(case: Case) -> Inspection:
-    """The question of the case with what was read; raises Unreplayable, or ValidationError for its body."""
-    data = validated(case.body)
-    _zone(case.account_zone)
-    account = _stand_in(case.account_zone)
+def _inspection(body: Json, policy: Json, account_zone: str, reading: Reading) -> Inspection:
+    data = validated(body)
+    zone_named(account_zone)
     question = Question(
-        account=account,
-        policy=policy_of(case.policy),
+        account=_stand_in(account_zone),
+        policy=policy_of(policy),
         attendees=tuple((attendee["email"], attendee["required"]) for attendee in data["attendees"]),
         rooms=tuple(data["rooms"]),
         start=data["start"],
         end=data["end"],
-        zone=data.get("time_zone") or _zone(case.account_zone),
+        zone=data.get("time_zone") or zone_named(account_zone),
     )
-    schedules = {mailbox.email.casefold(): _schedule(mailbox) for mailbox in case.mailboxes}
-    if missing := {email.casefold() for email in question.addresses} - schedules.keys():
+    if missing := {email.casefold() for email in question.addresses} - reading.schedules.keys():
         raise Unreplayable(f"The case does not say what {len(missing)} of its mailboxes said.")
-    moments = _moments({mailbox.email: mailbox.read_at for mailbox in case.mailboxes})
-    return Inspection(case.body, data, question, Reading(case.read_at, schedules, read_at=moments))
+    return Inspection(body, data, question, reading)
 
 
 def policy_of(given: Mapping[str, Any]) -> ConflictPolicy:
@@ -177,7 +201,8 @@ def _stand_in(time_zone: str) -> Account:
     return Account(slug=ACCOUNT, time_zone=time_zone)
 
 
-def _moments(given: Mapping[str, datetime | None]) -> dict[str, datetime]:
+def moments(given: Mapping[str, datetime | None]) -> dict[str, datetime]:
+    """When each mailbox was read, as a `Reading` has it."""
     return {email.casefold(): moment for email, moment in given.items() if moment is not None}
 
 
@@ -211,11 +236,12 @@ def _schedule(mailbox: Mailbox) -> Schedule | Unreadable | External:
     return Schedule(
         items=tuple(ScheduleItem(to_instant(e.start), to_instant(e.end), e.status) for e in mailbox.entries),
         working_hours=mailbox.working_hours,
-        zone=_zone(zone) if isinstance(zone, str) else zone,
+        zone=zone_named(zone) if isinstance(zone, str) else zone,
     )
 
 
-def _zone(name: str) -> ZoneInfo:
+def zone_named(name: str) -> ZoneInfo:
+    """The IANA zone; raises Unreplayable for one that is not known here."""
     zone = iana_zone(name)
     if zone is None:
         raise Unreplayable("The case names a time zone that is not known here.")

@@ -15,8 +15,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from freebusy import decisions, questions
+from freebusy import decisions, kept, questions
 from freebusy import documentation as docs
+from freebusy.problems import Problem
 from freebusy.questions import Question
 from freebusy.serializers import AvailabilitySerializer, RosterSerializer, SlotsSerializer
 from microsoft.http import Deadline
@@ -81,7 +82,16 @@ class ConnectionView(AccountView):
         return Response(connection_json(self.account(slug)))
 
 
-class AvailabilityView(AccountView):
+class QuestionView(AccountView):
+    """A question to calendars; what its answer was decided from is kept for a while."""
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, Problem):
+            kept.note_refusal(self.kwargs["slug"], exc)
+        return super().handle_exception(exc)
+
+
+class AvailabilityView(QuestionView):
     """Conflicts of people and rooms."""
 
     @docs.availability
@@ -90,12 +100,15 @@ class AvailabilityView(AccountView):
         account = self.account(slug)
         data = _AVAILABILITY.run_validation(request.data)
         question = Question.of(account, data)
-        answer = questions.availability(question, include_ignored=data["include_ignored"], deadline=deadline)
-        log.info("availability answered", extra=decisions.of_availability(question, answer))
+        reading = question.read(deadline)
+        answer = questions.availability_of(question, reading, include_ignored=data["include_ignored"])
+        decided = decisions.of_availability(question, answer)
+        log.info("availability answered", extra=decided)
+        kept.note("availability", question, cast(dict[str, Any], request.data), reading, decided)
         return Response(answer)
 
 
-class SlotsView(AccountView):
+class SlotsView(QuestionView):
     """Times that work."""
 
     @docs.slots
@@ -104,8 +117,12 @@ class SlotsView(AccountView):
         account = self.account(slug)
         data = _SLOTS.run_validation(request.data)
         question = Question.of(account, data)
-        answer = questions.slots(question, data, deadline)
-        log.info("slots answered", extra=decisions.of_slots(question, data, answer))
+        query = questions.slot_query(question, data)  # too much is refused before anybody is asked
+        reading = question.read(deadline)
+        answer = questions.slots_of(question, query, data, reading)
+        decided = decisions.of_slots(question, data, answer)
+        log.info("slots answered", extra=decided)
+        kept.note("slots", question, cast(dict[str, Any], request.data), reading, decided)
         return Response(answer)
 
 

@@ -59,6 +59,7 @@ class Reason:
 
     `what_to_do` is written for the customer's IT and may be shown to them; `support` is for Cadence's own
     people. `retry_once`: seen to pass by itself although it looks final; try once more later before acting.
+    `of_one_account`: a fault of ours that lies in one account's settings, and meets no other.
     """
 
     code: str
@@ -69,6 +70,7 @@ class Reason:
     what_to_do: str
     support: str
     retry_once: bool = False
+    of_one_account: bool = False
 
     @property
     def customer_acts(self) -> bool:
@@ -91,6 +93,7 @@ def rows(
     what_to_do: str,
     support: str,
     retry_once: bool = False,
+    of_one_account: bool = False,
 ) -> list[Reason]:
     """The same words for several codes that mean the same to a person."""
     return [
@@ -103,6 +106,7 @@ def rows(
             what_to_do=what_to_do,
             support=support,
             retry_once=retry_once,
+            of_one_account=of_one_account,
         )
         for code in codes
     ]

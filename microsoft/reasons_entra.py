@@ -244,7 +244,9 @@ _APP: list[Reason] = [
         title="The organisation belongs to another national cloud",
         cause="The account is set up here for a different Microsoft cloud than its own.",
         what_to_do="Tell Cadence support which cloud you use (worldwide, US Government, China).",
-        support="Change the cloud of the account, then send the consent link again.",
+        support="Change the cloud of the account. If the customer has moved there, send the consent link again: "
+        "tokens of one cloud are worth nothing in another.",
+        of_one_account=True,
     ),
     *rows(
         _codes(7000215, 700027),

@@ -16,7 +16,20 @@
       }
     }
   };
+  // A phone shows each row as a card (admin.css), where the heads of the columns are out of sight.
+  const nameCells = () => {
+    const heads = [...document.querySelectorAll("#result_list thead th")];
+    const names = heads.map((head) => head.querySelector(".text")?.textContent.trim() ?? "");
+    for (const row of document.querySelectorAll("#result_list tbody tr")) {
+      for (const [number, cell] of [...row.cells].entries()) {
+        if (cell.matches("td:not(.action-checkbox)") && names[number]) {
+          cell.dataset.name = names[number];
+        }
+      }
+    }
+  };
   document.addEventListener("DOMContentLoaded", () => {
+    nameCells();
     mend();
     new MutationObserver(mend).observe(document.body, { childList: true, subtree: true });
   });

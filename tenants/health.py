@@ -54,6 +54,11 @@ def after_check(before: Rollup, outcome: Outcome, at: datetime) -> Rollup:
     return Rollup(health, at, bad)
 
 
+def believable(health: Health, *, enabled: bool) -> Health:
+    """Nobody reads through a connection that is not enabled: what the last good check found is no longer so."""
+    return Health.UNKNOWN if health is Health.HEALTHY and not enabled else health
+
+
 def health_now(stored: Health, last_check_at: datetime | None, now: datetime, stale_after: timedelta) -> Health:
     """What may be shown: a health that nobody checked lately is unknown."""
     if last_check_at is None or now - last_check_at > stale_after:

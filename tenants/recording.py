@@ -81,8 +81,8 @@ def record_checks(
             change = Change(
                 now, state_before or state, state, Health(row.health), found[row.pk].health, results[row.pk].code
             )
-            # The health of a connection that is lost tells nobody anything new.
-            if change.matters and state is State.ENABLED:
+            # Also of one that this very check found lost: whoever hears of the recovery must have heard of the fall.
+            if change.matters:
                 connection_changed.send(Connection, connection_id=row.pk, change=change)
         rollups.add(rollups.Checked(row.pk, now, results[row.pk].outcome, results[row.pk].latency_ms) for row in kept)
     return found

@@ -8,7 +8,7 @@ from datetime import datetime
 from django.utils import timezone
 
 from microsoft.reasons import Reason, reason
-from tenants.health import Health, Outcome
+from tenants.health import Health, Outcome, believable
 from tenants.models import Account, Connection
 from tenants.pace import pace
 
@@ -34,7 +34,7 @@ def standing(account: Account) -> Standing | None:
 def shown_health(connection: Connection, now: datetime) -> Health:
     """The one health that pages, API and admin show: unknown when nobody checked lately, as lately goes for it."""
     return pace().shown(
-        Health(connection.health),
+        believable(Health(connection.health), enabled=connection.enabled),
         connection.last_check_at,
         last_used_at=connection.last_used_at,
         connected_at=connection.connected_at,

@@ -78,6 +78,7 @@ def shown_health(now: datetime, of: str = "") -> Case:
     used = Q(**{f"{of}last_used_at__gte": in_use_since}) | Q(**{f"{of}connected_at__gte": in_use_since})
     fresh = Q(**{f"{of}last_check_at__gte": now - steps.stale_after(in_use=False)}) & ~used
     fresh |= Q(**{f"{of}last_check_at__gte": now - steps.stale_after(in_use=True)})
+    fresh &= Q(**{f"{of}state": State.ENABLED.value}) | ~Q(**{f"{of}health": Health.HEALTHY.value})
     return Case(When(fresh, then=F(f"{of}health")), default=Value(Health.UNKNOWN.value), output_field=CharField())
 
 

@@ -8,6 +8,8 @@ from enum import StrEnum
 
 from microsoft.reasons import reason
 from tenants.changes import Change
+from tenants.health import believable
+from tenants.lifecycle import State
 
 Data = dict[str, object]
 
@@ -43,7 +45,7 @@ def data_of(change: Change) -> Data:
     why = reason(change.reason) if change.reason else None
     return {
         "state": change.state.value,
-        "health": change.health.value,
+        "health": believable(change.health, enabled=change.state is State.ENABLED).value,
         "reason": {"code": why.code, "title": why.title, "actor": why.actor.value} if why else None,
     }
 

@@ -42,6 +42,12 @@ STORED = (
         "until they are read, 30 minutes at most; all of them until disconnect",
     ),
     Kept(
+        "what an answer was decided from: times and statuses of entries, with random pseudonyms in the place of all "
+        "addresses, encrypted",
+        "beside the limits (Redis), not in the database; at most 500 answers of an account",
+        "24 hours, 72 if so set; all of an account until disconnect",
+    ),
+    Kept(
         "refresh and access token",
         "one table, encrypted",
         "until disconnect, which deletes them at once",

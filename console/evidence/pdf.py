@@ -1,6 +1,8 @@
 """The pack as a PDF, written here with fonts of our own: the same facts in the same order as on the page.
 
-DejaVu covers Latin, Greek, Cyrillic and more; Chinese, Japanese and Korean letters name fonts that readers bring along.
+DejaVu covers Latin, Greek, Cyrillic and more. Chinese, Japanese and Korean letters name fonts that most readers bring
+along, for ours would be many times the size of the file; where one does not, the place is blank. So a name with such
+letters has the account's slug beside it, and letters that no such font has are shown as boxes.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from console.evidence.facts import Advice
 from console.evidence.pack import Evidence
 
 TEXT, BOLD = "DejaVuSansCondensed", "DejaVuSansCondensed-Bold"
+MISSING = "\u25a1"  # an empty box
 CHINESE_AND_JAPANESE, KOREAN = "STSong-Light", "HYGothic-Medium"
 FONTS = Path(__file__).resolve().parents[1] / "fonts"
 INK, QUIET, LINE, HEAD = (HexColor(code) for code in ("#1b2733", "#51606e", "#c6d0d6", "#0f5c6e"))
@@ -46,7 +49,7 @@ def written(pack: Evidence) -> bytes:
     """The file's content."""
     _fonts()
     buffer = BytesIO()
-    title = f"Evidence pack: {pack.account.name}"
+    title = f"Evidence pack: {_name(pack)}"
     document = SimpleDocTemplate(
         buffer,
         pagesize=A4,
@@ -59,7 +62,7 @@ def written(pack: Evidence) -> bytes:
         subject="Microsoft 365 free/busy connection",
         lang="en",
     )
-    foot = _foot(f"{pack.account.name} · {_moment(pack.made_at)}")
+    foot = _foot(f"{_name(pack)} · {_moment(pack.made_at)}")
     document.build(list(_story(pack)), onFirstPage=foot, onLaterPages=foot)
     return buffer.getvalue()
 
@@ -74,7 +77,7 @@ def _fonts() -> dict[str, TTFont]:
 
 
 def _story(pack: Evidence) -> Iterator[Flowable]:
-    yield Paragraph(_marked(f"Evidence pack for {pack.account.name}"), TITLE)
+    yield Paragraph(_marked(f"Evidence pack for {_name(pack)}"), TITLE)
     yield Paragraph(
         "Cadence Exchange reads free/busy times of Microsoft 365 calendars for Event Cadence. "
         f"As of {_moment(pack.made_at)}.",
@@ -158,17 +161,36 @@ def _table(
     return Table(cells, colWidths=list(widths), style=look, repeatRows=1 if head else 0, hAlign="LEFT")
 
 
+def _name(pack: Evidence) -> str:
+    """The account's name, with its slug where the name may not be legible in every reader."""
+    name = pack.account.name
+    return name if all(_font(letter) == TEXT for letter in name) else f"{name} (account {pack.account.slug})"
+
+
 def _marked(text: str) -> str:
     """Text as reportlab's markup, with another font for what ours has no letters for."""
-    known = _fonts()[TEXT].face.charToGlyph
+    parts = ((name, "".join(letters)) for name, letters in groupby(text, _font))
+    return "".join(_part(name, letters) for name, letters in parts)
 
-    def font(letter: str) -> str:
-        if ord(letter) in known:
-            return ""
-        return KOREAN if "\uac00" <= letter <= "\ud7a3" or "\u1100" <= letter <= "\u11ff" else CHINESE_AND_JAPANESE
 
-    parts = ((name, escape("".join(letters))) for name, letters in groupby(text, font))
-    return "".join(f'<font name="{name}">{part}</font>' if name else part for name, part in parts)
+def _part(font: str, letters: str) -> str:
+    if font == TEXT:
+        return escape(letters)
+    return f'<font name="{font}">{escape(letters)}</font>' if font else MISSING * len(letters)
+
+
+def _font(letter: str) -> str:
+    """The font that has the letter; "" when none has."""
+    if ord(letter) in _fonts()[TEXT].face.charToGlyph:
+        return TEXT
+    return next((font for font, blocks in _BLOCKS if any(first <= letter <= last for first, last in blocks)), "")
+
+
+# https://www.unicode.org/Public/UCD/latest/ucd/Blocks.txt: what the two fonts of readers are made for.
+_BLOCKS = (
+    (KOREAN, (("\u1100", "\u11ff"), ("\u3130", "\u318f"), ("\uac00", "\ud7a3"))),
+    (CHINESE_AND_JAPANESE, (("\u2e80", "\u312f"), ("\u3190", "\u9fff"), ("\uf900", "\ufaff"), ("\uff00", "\uffef"))),
+)
 
 
 def _moment(at: datetime) -> str:

@@ -141,7 +141,7 @@ class AccountAdmin(ModelAdmin[Account]):
         if connection is None or not connection.reader:
             return format_html('–<span class="under">{}</span>', account.cloud)
         how = f"{_MODES.get(connection.mode, connection.mode)}, {account.cloud}"
-        return format_html('{}<span class="under">{}</span>', connection.reader, how)
+        return format_html('{}<span class="under">{}</span>', _with_a_break(connection.reader), how)
 
     @admin.display(description="Consent link")
     def consent_address(self, account: Account) -> SafeString:
@@ -156,6 +156,12 @@ class AccountAdmin(ModelAdmin[Account]):
 
 
 _MODES = {Mode.ADMIN.value: "administrator", Mode.SERVICE_ACCOUNT.value: "service account"}
+
+
+def _with_a_break(address: str) -> SafeString:
+    """May be broken after its @, so that a narrow column breaks it nowhere else."""
+    local, at, domain = address.rpartition("@")
+    return format_html("{}{}<wbr>{}", local, at, domain)
 
 
 def _lasting(shown: SafeString, since: datetime | None) -> SafeString:

@@ -15,7 +15,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from alerts.models import Incident, Mail
-from console.charts import HEIGHT, LEAST_SEEN, line, percent, shares
+from console.charts import HEIGHT, LEAST_SEEN, WIDTH, line, percent, probes, shares
 from console.overview import in_trouble, tiles
 from microsoft.errors import Misconfigured, Throttled, Unavailable
 from microsoft.watching import Exchange
@@ -287,9 +287,21 @@ def test_one_bad_check_among_thousands_can_still_be_seen() -> None:
 
 
 def test_a_line_is_broken_where_nothing_is_known() -> None:
-    path = re.search(r' d="([^"]+)"', line([10.0, 20.0, None, 20.0], "mean"))
-    assert path is not None and path[1].count("M") == 2
-    assert all(0 <= float(y) <= HEIGHT for y in re.findall(r"[ML][\d.]+ ([\d.]+)", path[1]))
+    paths = re.findall(r' d="([^"]+)"', line([10.0, 20.0, None, 20.0, 10.0, None, 20.0], "mean"))
+    assert [path.count("M") for path in paths] == [2, 1]
+    assert all(0 <= float(y) <= HEIGHT for path in paths for y in re.findall(r"[ML][\d.]+ ([\d.]+)", path))
+
+
+@pytest.mark.parametrize("values", [[10.0], [None, None, 10.0], [10.0, None, None]])
+def test_a_value_alone_is_a_dot_that_lies_wholly_within_the_drawing(values: list[float | None]) -> None:
+    dot = re.fullmatch(r'.*<path class="chart-dot" d="M([\d.]+) ([\d.]+)h0.01"/></svg>', line(values, "mean"))
+    assert dot is not None
+    assert 3 <= float(dot[1]) <= WIDTH - 3 and 3 <= float(dot[2]) <= HEIGHT - 3
+    assert "chart-line" not in line(values, "mean")
+
+
+def test_one_probe_is_not_called_probes() -> None:
+    assert [probes(count) for count in (0, 1, 2, 1204)] == ["0 probes", "1 probe", "2 probes", "1,204 probes"]
 
 
 # --- fresh without reloading --------------------------------------------------------------------------------------

@@ -116,7 +116,7 @@ def test_an_incident_has_a_beginning_and_an_end() -> None:
     closed = of_incident(incident)[1]
     assert (closed.headline, closed.detail, closed.tone) == (
         "Incident closed: it works again",
-        "after 1:01:00",
+        "after 1\xa0hour, 1\xa0minute",
         Tone.GOOD,
     )
 

@@ -15,6 +15,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
+from alerts.models import Incident
 from freebusy import probes
 from freebusy.models import KnownMailbox
 from freebusy.tasks import probe_due_connections
@@ -483,6 +484,19 @@ def test_our_expired_secret_hits_all_and_is_recorded_for_none(many: list[Account
     assert list(Connection.objects.values_list("state", flat=True)) == ["enabled"] * 3
     assert HealthCheck.objects.count() == 3
     assert not Connection.objects.filter(probe_due_at__lte=timezone.now()).exists()
+
+
+def test_a_customer_in_the_wrong_cloud_is_down_and_no_connection_is_taken_away_for_it(
+    contoso: Account, microsoft: Sandbox
+) -> None:
+    microsoft.control.set({"conditions": {"contoso.example": {"wrong_cloud": True}}})
+    TokenRecord.objects.update(access_expires_at=timezone.now())
+    assert [probe(), probe()] == [Health.DEGRADED, Health.DOWN]
+    assert last_check() == ("refused", "AADSTS90038", None)
+    assert Connection.objects.get().state == "enabled"
+    assert list(Incident.objects.values_list("code", "closed_at")) == [("AADSTS90038", None)]
+    microsoft.control.set({"conditions": {"contoso.example": {"wrong_cloud": False}}})
+    assert probe() is Health.HEALTHY
 
 
 def test_a_token_that_no_key_opens_is_our_fault_and_does_not_stop_the_others(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.template.loader import get_template, render_to_string
-from django.test import Client
+from django.test import Client, RequestFactory
 
 from microsoft.reasons import REASONS, reason
 from sandbox import Sandbox
@@ -305,6 +305,21 @@ def test_an_unknown_consent_key_is_a_page_that_explains_renewal(db: None) -> Non
     assert answer.status_code == 404
     assert "it may have been renewed" in page_of(answer).text
     assert "not-a-key" not in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "elsewhere"),
+    [("403.html", "ask Event Cadence"), ("404.html", "consent link"), ("403_csrf.html", "sent to Microsoft")],
+)
+def test_an_error_page_speaks_to_staff_in_the_admin_and_to_customers_elsewhere(
+    rf: RequestFactory, name: str, elsewhere: str
+) -> None:
+    template = get_template(name)
+    for path, for_staff in (("/admin/accounts/x/", True), ("/connect/x/", False)):
+        page = Page(template.render(request=rf.get(path)))
+        assert bool(page.all("a", href="/admin/")) is for_staff
+        assert (elsewhere in page.text) is not for_staff
+        assert_accessible_and_strict(page)
 
 
 def test_the_front_page_names_the_ways_in() -> None:

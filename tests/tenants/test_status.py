@@ -50,6 +50,15 @@ def test_connections_are_counted_by_state_and_by_the_health_that_may_be_shown() 
     }
 
 
+@pytest.mark.parametrize("state", ["verifying", "enabled", "needs_consent", "disabled"])
+@pytest.mark.parametrize("health", ["healthy", "degraded", "down", "unknown"])
+def test_a_connection_that_is_not_enabled_is_never_shown_healthy(state: str, health: str) -> None:
+    row = connect("contoso", health, state=state)
+    found = Connection.objects.annotate(shown=status.shown_health(NOW)).values_list("shown", flat=True).get()
+    assert found == shown_health(row, NOW)
+    assert found == (Health.UNKNOWN if health == "healthy" and state != "enabled" else health)
+
+
 @pytest.mark.parametrize("used", [None, timedelta(0), 3 * DAY, 3 * DAY + MINUTE])
 @pytest.mark.parametrize("connected", [None, DAY, 9 * DAY])
 @pytest.mark.parametrize("checked", [None, HOUR, HOUR + MINUTE, 12 * HOUR, 12 * HOUR + MINUTE])

@@ -49,6 +49,11 @@ def test_a_bad_change_comes_with_its_reason_and_a_good_one_without() -> None:
     assert data_of(Change(AT, N, E, GOOD, GOOD)) == {"state": "enabled", "health": "healthy", "reason": None}
 
 
+@pytest.mark.parametrize(("health", "told"), [(GOOD, "unknown"), (WEAK, "degraded"), (DOWN, "down")])
+def test_a_connection_that_is_lost_is_never_told_to_be_healthy(health: Health, told: str) -> None:
+    assert data_of(Change(AT, E, N, health, health, "AADSTS50173"))["health"] == told
+
+
 def test_times_are_told_in_utc() -> None:
     there = AT.astimezone(timezone(timedelta(hours=-4)))
     assert envelope("1", "webhook.test", there, None, {})["at"] == "2027-03-16T08:15:00.000+00:00"

@@ -17,6 +17,7 @@ from tenants import recording
 from tenants.disconnecting import disconnect
 from tenants.health import Health, Outcome
 from tenants.models import Account, Connection, TokenRecord
+from tenants.refreshing import refresh_all
 from tenants.signals import credential_expiring
 from tests.conftest import READER
 from tests.factories import make_account
@@ -62,6 +63,41 @@ def test_a_revoked_reader_is_told_once_and_a_reconnect_too(
     enabled = next(received for received in receiver.received if received.event["type"] == "connection.enabled")
     enabled.verify(secret)
     assert enabled.event["data"] == {"state": "enabled", "health": "healthy", "reason": None}
+
+
+def test_a_loss_that_a_probe_finds_is_also_told_as_the_failed_check_whose_recovery_is_told_later(
+    contoso: Account,
+    microsoft: Sandbox,
+    consent: Callable[..., Any],
+    receiver: Receiver,
+    make_endpoint: MakeEndpoint,
+) -> None:
+    make_endpoint(receiver.url, contoso)
+    TokenRecord.objects.update(access_expires_at=timezone.now())
+    microsoft.control.set({"revoke_refresh_tokens": READER})
+    probe()
+    consent(contoso)
+    while send_due():
+        pass
+    assert sorted(receiver.types) == sorted(
+        ["connection.needs_consent", "connection.degraded", "connection.enabled", "connection.recovered"]
+    )
+
+
+def test_a_loss_that_a_refresh_finds_is_no_failed_check_and_its_end_no_recovery(
+    contoso: Account,
+    microsoft: Sandbox,
+    consent: Callable[..., Any],
+    receiver: Receiver,
+    make_endpoint: MakeEndpoint,
+) -> None:
+    make_endpoint(receiver.url, contoso)
+    microsoft.control.set({"revoke_refresh_tokens": READER})
+    refresh_all()
+    consent(contoso)
+    while send_due():
+        pass
+    assert sorted(receiver.types) == ["connection.enabled", "connection.needs_consent"]
 
 
 def test_a_first_consent_is_told_to_whom_it_concerns(

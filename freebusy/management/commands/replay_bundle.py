@@ -32,5 +32,7 @@ class Command(JsonCommand):
             raise CommandError("The question in this bundle is none that the API of this version takes.") from None
         kept = {"availability": bundle.case.availability, "slots": bundle.case.slots}
         different = [name for name, answer in found.items() if answer != kept[name]]
+        if bundle.answered_at:
+            self.say(f"Answered at {bundle.answered_at:%Y-%m-%d %H:%M:%S} UTC by version {bundle.answered_by}.")
         self.say(f"Made by version {bundle.code_version}; {'different' if different else 'the same'} here.")
         return {"equal": not different, "different": different, "slots": found["slots"]["slots"]}
