@@ -98,10 +98,10 @@ class SqliteLatest(SqliteCoordinator):
     ) -> None:
         super().__init__(file, clock=clock)
         self._most_of_owner, self._most = most_of_owner, most
-        self._connection().executescript(_TABLE)
+        self._file.connection().executescript(_TABLE)
 
     def put(self, owner: str, name: str, value: bytes, seconds: float) -> None:
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             now = self._clock()
             db.execute(
                 "REPLACE INTO latest (owner, name, value, until) VALUES (?, ?, ?, ?)",
@@ -120,11 +120,11 @@ class SqliteLatest(SqliteCoordinator):
 
     def get(self, owner: str, name: str) -> bytes | None:
         query = "SELECT value FROM latest WHERE owner = ? AND name = ? AND until > ?"
-        row = self._connection().execute(query, (owner, name, self._clock())).fetchone()
+        row = self._file.connection().execute(query, (owner, name, self._clock())).fetchone()
         return row[0] if row else None
 
     def forget(self, owner: str) -> None:
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute("DELETE FROM latest WHERE owner = ?", (owner,))
 
 
