@@ -37,7 +37,9 @@ def update_each(model: type[models.Model], changes: Sequence[tuple[Values, Value
         return int(cursor.rowcount)
 
 
-def insert_each(model: type[models.Model], names: Sequence[str], rows: Sequence[Sequence[object]], more: str = "") -> None:
+def insert_each(
+    model: type[models.Model], names: Sequence[str], rows: Sequence[Sequence[object]], more: str = ""
+) -> None:
     """Rows with these columns, by one statement; `more`: what follows in it. No more than some thousand values."""
     if not rows:
         return
