@@ -57,6 +57,10 @@ class Unavailable(IntegrationError):
         self.retry_after = retry_after
 
 
+class CutOff(Unavailable):
+    """We stopped waiting for an answer that Microsoft may still be at: there the call counts as one in flight."""
+
+
 class Throttled(IntegrationError):
     """Too many requests. `retry_after`: seconds to stay away."""
 

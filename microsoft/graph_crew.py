@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from microsoft.errors import IntegrationError, Unavailable
+from microsoft.errors import CutOff, IntegrationError, Unavailable
 from microsoft.http import Answer, Deadline, DoorSession, exchange, without_frames
 from microsoft.schedule_request import Part, ScheduleCall, request_body
 from microsoft.secret import Secret
@@ -111,13 +111,14 @@ class Crew:
         until = self._deadline.clock() + wait
         while True:
             now = self._deadline.clock()
-            overdue = next((flight for flight in self._flights if (flight.give_up_at or now + 1.0) <= now), None)
-            if overdue is not None:
-                return self._leave(overdue, now)
             try:
                 flight, result = self._results.get(timeout=max(0.0, min(until, self._next_end(now)) - now))
             except queue.Empty:
-                if self._deadline.clock() >= until:
+                now = self._deadline.clock()
+                overdue = next((flight for flight in self._flights if (flight.give_up_at or now + 1.0) <= now), None)
+                if overdue is not None:
+                    return self._leave(overdue, now)
+                if now >= until:
                     return None
                 continue
             if not flight.left:
@@ -154,12 +155,20 @@ class Crew:
                 flight.began = self._deadline.clock()
                 seconds = self._deadline.remaining() * _share(flight.attempt)
                 flight.give_up_at = flight.began + seconds * _GRACE
-                answer = watched("graph", lambda: self._exchange(flight, self._deadline.at_most(seconds)))
+                answer = self._ask_in_time(flight, self._deadline.at_most(seconds))
         except IntegrationError as error:
             answer = without_frames(error)
         except BaseException as error:  # noqa: BLE001 - judged, or raised again, by the thread that waits for it
             answer = error
         return Result(flight.attempt, flight.token, flight.began, self._deadline.clock(), answer)
+
+    def _ask_in_time(self, flight: _Flight, deadline: Deadline) -> Answer:
+        try:
+            return watched("graph", lambda: self._exchange(flight, deadline))
+        except Unavailable as error:
+            if error.code != "timeout":
+                raise
+            raise CutOff(error.code, error.detail) from None
 
     def _exchange(self, flight: _Flight, deadline: Deadline) -> Answer:
         call = flight.attempt.call

@@ -17,9 +17,10 @@ from enum import IntEnum
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
+import msgspec
 from django.conf import settings
 
-from microsoft.errors import HeldBack
+from microsoft.errors import CutOff, HeldBack
 from microsoft.http import Deadline
 from tenants import measuring
 from tenants.coordination import coordinator, going_on_without_the_store
@@ -58,7 +59,8 @@ class ReaderGate:
     def acquire(self, deadline: Deadline) -> Iterator[None]:
         """Holds one place; it returns by itself soon after the deadline should this process die.
 
-        While the store cannot be reached every call goes ahead.
+        A call that was cut off leaves its place so, as long as another one is left. While the store cannot be reached
+        every call goes ahead.
         """
         if self._ahead is not None and self._ahead.serves():
             yield
@@ -68,11 +70,30 @@ class ReaderGate:
             slot = self._take(holder, deadline)
         try:
             yield
+        except CutOff:
+            if slot is not None and self._leaves_place(deadline):
+                slot = None
+            raise
         finally:
             if slot is not None:
                 with going_on_without_the_store():
                     coordinator().free_slot(self._name, holder, slot)
                 _wake(self._name)
+
+    def _leaves_place(self, deadline: Deadline) -> bool:
+        """Whether a call that Microsoft may still be at keeps its place: not the last one to be had."""
+        now, left, spare = time.time(), False, 1 + self._urgency
+
+        def one_more(value: bytes | None) -> bytes:
+            nonlocal left
+            ends = [end for end in msgspec.json.decode(value or b"[]", type=list[float]) if end > now]
+            left = len(ends) < self._places - spare
+            return msgspec.json.encode([*ends, now + seconds] if left else ends)
+
+        seconds = deadline.remaining() + _LEASE_MARGIN_SECONDS
+        with going_on_without_the_store():
+            coordinator().modify(f"{self._name}:cut-off", one_more, 2 * seconds)
+        return left
 
     def _take(self, holder: str, deadline: Deadline) -> int:
         began = time.monotonic()

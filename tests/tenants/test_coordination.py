@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import redis
 
-from microsoft.errors import HeldBack
+from microsoft.errors import CutOff, HeldBack
 from microsoft.http import Deadline
 from tenants import places
 from tenants.coordination import Coordinator, admit, coordinator
@@ -347,6 +347,15 @@ def test_a_call_that_fails_gives_its_slot_back() -> None:
     with pytest.raises(RuntimeError, match="the call"), gate.acquire(Deadline.after(30.0)):
         raise RuntimeError("the call")
     assert take(coordinator(), "next", terms(1), reader="graph:tenant/oid") == 0
+
+
+def test_the_place_of_a_call_that_microsoft_may_still_be_at_stays_taken_until_the_deadline() -> None:
+    gate = ReaderGate("tenant/oid", places=2)
+    for _ in range(3):  # never by the last place
+        with pytest.raises(CutOff), gate.acquire(Deadline.after(30.0)):
+            raise CutOff("timeout")
+    taken = [take(coordinator(), f"next {number}", terms(2), reader="graph:tenant/oid") for number in range(2)]
+    assert taken == [1, ALL_HELD]
 
 
 def test_background_work_leaves_the_last_place_to_people() -> None:
