@@ -21,7 +21,7 @@ from itertools import count
 from typing import Generic, TypeVar
 
 BATCH = 500  # rows in one claim, and in one transaction
-ROUNDS = 3  # calls, one after another in a thread, that one claim may mean
+ROUNDS = 4  # calls, one after another in a thread, that one claim may mean
 RESERVE = 2  # rounds still to be begun when the next claim is made: what threads live on while it is, or while a page
 # is written, which on SQLite may have to wait for another process to write its own
 WRITE_SECONDS = 0.5
