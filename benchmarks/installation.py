@@ -115,11 +115,12 @@ def run(work: str, *, split: bool) -> dict[str, Any]:
     before = _peak_kilobytes()
     print("ready", flush=True)
     sys.stdin.readline()
-    cpu, wall = time.process_time(), time.perf_counter()
+    cpu, began = time.process_time(), time.monotonic()
     with database.execute_wrapper(noting), _splitting(work) if split else _whole() as parts:
         done = sweep()
     return {
-        "seconds": time.perf_counter() - wall,
+        "began": began,  # on the machine's monotonic clock, which all processes share
+        "ended": time.monotonic(),
         "cpu_seconds": time.process_time() - cpu,
         "done": done.refreshed if work == "refresh" else done,
         "other": {k: v for k, v in done.as_json().items() if k != "refreshed"} if work == "refresh" else {},

@@ -59,13 +59,12 @@ class Bench:
             assert process.stdout is not None
             if process.stdout.readline() != b"ready\n":
                 raise SystemExit(f"{work} did not start")
-        began = time.perf_counter()
         for process in running:
             assert process.stdin is not None
             process.stdin.write(b"go\n")
             process.stdin.flush()
         results = [json.loads(process.communicate()[0]) for process in running]
-        seconds = max(result["seconds"] for result in results) if processes == 1 else time.perf_counter() - began
+        seconds = max(result["ended"] for result in results) - min(result["began"] for result in results)
         return {
             **results[0],
             "seconds": seconds,

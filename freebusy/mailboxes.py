@@ -68,15 +68,16 @@ def note_looks(doubted: Iterable[int], believed: Iterable[tuple[int, int]], now:
     """
     at = database.ops.adapt_datetimefield_value(now)
     table = KnownMailbox._meta.db_table
+    doubted_rows = [(at, key) for key in sorted(doubted)]
+    believed_rows = [(at, entries, at, key) for key, entries in sorted(believed)]
     with database.cursor() as cursor:
-        cursor.executemany(
-            f"UPDATE {table} SET last_probed_at = %s WHERE id = %s",  # noqa: S608 - the name is ours
-            [(at, key) for key in sorted(doubted)],
-        )
-        cursor.executemany(
-            f"UPDATE {table} SET last_probed_at = %s, entries = %s, entries_at = %s WHERE id = %s",  # noqa: S608
-            [(at, entries, at, key) for key, entries in sorted(believed)],
-        )
+        if doubted_rows:
+            cursor.executemany(f"UPDATE {table} SET last_probed_at = %s WHERE id = %s", doubted_rows)  # noqa: S608
+        if believed_rows:
+            cursor.executemany(
+                f"UPDATE {table} SET last_probed_at = %s, entries = %s, entries_at = %s WHERE id = %s",  # noqa: S608
+                believed_rows,
+            )
 
 
 def forget_unasked(now: datetime) -> None:

@@ -21,10 +21,10 @@ import urllib3
 from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.exceptions import InvalidHeader, InvalidSchema, InvalidURL, MissingSchema
 from requests.structures import CaseInsensitiveDict
-from requests.utils import select_proxy
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 
 from microsoft.errors import IntegrationError, Misconfigured, Unavailable
-from microsoft.lines import Headers, Lines
+from microsoft.lines import Lines, Reply
 
 CONNECT_SECONDS = 3.05
 MAX_BODY_BYTES = 32 * 1024 * 1024
@@ -100,7 +100,7 @@ class DoorAdapter(HTTPAdapter):
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         if not isinstance(conn, Lines):
-            super().cert_verify(conn, url, verify, cert)
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]  # requests has no types here
 
     def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
         origin, target = _parts(request.url or "")
@@ -114,7 +114,8 @@ class DoorAdapter(HTTPAdapter):
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
         response = requests.Response()
         response.status_code = resp.status
-        response.headers = resp.headers if isinstance(resp.headers, Headers) else CaseInsensitiveDict(resp.headers)
+        headers: Any = resp.headers if isinstance(resp, Reply) else CaseInsensitiveDict(resp.headers)
+        response.headers = headers
         response.raw = resp
         response.url = req.url or ""
         response.request = req
@@ -300,7 +301,7 @@ def retry_after_seconds(value: str | None, *, wall_clock: Callable[[], float] = 
 
 def _trust(verify: str | bool) -> ssl.SSLContext:
     """`verify` as requests has it: a bundle, a directory of certificates, or True for certifi's bundle."""
-    path = Path(requests.certs.where() if verify is True else str(verify))
+    path = Path(DEFAULT_CA_BUNDLE_PATH if verify is True else str(verify))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which checks certificate and name
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_verify_locations(**{"capath" if path.is_dir() else "cafile": str(path)})

@@ -64,9 +64,9 @@ class Lines:
 
         Raises OSError, and urllib3's ReadTimeoutError and ProtocolError.
         """
-        line = self._free_line() or self._new_line(timeout.connect_timeout)
+        line = self._free_line() or self._new_line(_seconds(timeout.connect_timeout))
         try:
-            line.seconds = timeout.read_timeout
+            line.seconds = _seconds(timeout.read_timeout)
             line.send(_head(method, url, self._named, headers) + (body or b""))
             return Reply(self, line)
         except TimeoutError:
@@ -197,6 +197,11 @@ class Reply:
         if self._reusable:
             self._line = None
             self._lines.give_back(line)
+
+
+def _seconds(given: object) -> float | None:
+    """None: for ever."""
+    return float(given) if isinstance(given, int | float) else None
 
 
 def _exactly(line: _Line, size: int) -> Iterator[bytes]:

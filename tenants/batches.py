@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import connection as database
 from django.db import models
 
 Values = Mapping[str, object]
-Stored = list[object]
+Stored = list[Any]  # what the database's driver takes
 
 _AS_IT_IS = (int, str, type(None))  # and no kind of them: an enumeration is its field's to store
 
@@ -65,7 +66,7 @@ class _Columns:
 
     def __init__(self, fields: Sequence[models.Field[object, object]]) -> None:
         self._fields = fields
-        self._moments: dict[datetime, object] = {}
+        self._moments: dict[datetime, Any] = {}
 
     def stored(self, values: Sequence[object]) -> Stored:
         return [
@@ -73,7 +74,7 @@ class _Columns:
             for field, value in zip(self._fields, values, strict=True)
         ]
 
-    def _one(self, field: models.Field[object, object], value: object) -> object:
+    def _one(self, field: models.Field[object, object], value: object) -> Any:
         if not isinstance(value, datetime):
             return field.get_db_prep_save(value, database)
         if value not in self._moments:

@@ -50,9 +50,8 @@ def add(checks: Iterable[Checked]) -> None:
     for check in checks:
         when = starts.get(check.at)
         if when is None:
-            when = starts[check.at] = [
-                (period.value, start_of(period, check.at)) for period in (Period.DAY, Period.HOUR)
-            ]
+            when = [(period.value, start_of(period, check.at)) for period in (Period.DAY, Period.HOUR)]
+            starts[check.at] = when
         for period, start in when:
             _count(own, (check.connection_id, period, start), check)
             _count(every, (period, start), check)

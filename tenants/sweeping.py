@@ -22,6 +22,8 @@ from typing import Generic, TypeVar
 
 BATCH = 500  # rows in one claim, and in one transaction
 ROUNDS = 4  # calls, one after another in a thread, that one claim may mean
+RESERVE = 2  # rounds still to be begun when the next claim is made: what threads live on while it is, or while a page
+# is written, which on SQLite may have to wait for another process to write its own
 WRITE_SECONDS = 0.5
 _LOOK_SECONDS = 0.2  # how often the loop looks up when nothing arrives
 
@@ -31,7 +33,7 @@ Result = TypeVar("Result")
 
 def lease_seconds(patience: float) -> float:
     """How long a claim must hold so that even the last item of a batch is still this process's when it is written."""
-    return patience * (ROUNDS + 2) + 2 * WRITE_SECONDS
+    return patience * (RESERVE + ROUNDS + 1) + 2 * WRITE_SECONDS
 
 
 def sweep(
@@ -59,7 +61,7 @@ def sweep(
     claiming = True
     try:
         while True:
-            if claiming and crew.in_hand <= width:  # early enough that no thread waits for the next claim
+            if claiming and crew.in_hand <= width * RESERVE:
                 items = () if stop() else claim(limit)
                 claiming = bool(items)
                 crew.take_on(items)

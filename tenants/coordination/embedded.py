@@ -62,11 +62,7 @@ class SqliteCoordinator:
             begun = _by_name(db, "SELECT name, bucket, calls FROM begun WHERE name IN", names)
             held = _by_name(db, "SELECT name, number FROM slot WHERE until > ? AND name IN", names, now)
             waiting = _by_name(
-                db,
-                "SELECT name, holder FROM waiting WHERE until >= ? AND rank <= ? AND name IN",
-                names,
-                now,
-                terms.rank,
+                db, "SELECT name, 1 FROM waiting WHERE until >= ? AND rank <= ? AND name IN", names, now, terms.rank
             )
             taken: dict[str, int] = {}
             for name in names:

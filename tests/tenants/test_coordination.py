@@ -169,6 +169,64 @@ def test_calls_of_ten_minutes_are_counted_and_those_too_many_refused(store: Coor
     assert take(store, "holder", terms(calls=1), reader="another") == 0
 
 
+def take_all(store: Coordinator, readers: list[str], wanted: Terms, *, holder: str = "sweep") -> dict[str, int]:
+    return store.take_slots(readers, holder, wanted, seconds=30.0)
+
+
+def test_places_of_many_readers_are_taken_at_once(store: Coordinator) -> None:
+    take(store, "a person", terms(), reader="two")
+    assert take_all(store, ["one", "two"], terms()) == {"one": 0, "two": 1}
+
+
+def test_readers_whose_places_are_held_or_wanted_are_left_out(store: Coordinator) -> None:
+    for number in range(4):
+        take(store, f"holder {number}", terms(), reader="held")
+    take(store, "waits", terms(1), reader="held")
+    for number in range(3):
+        take(store, f"holder {number}", terms(), reader="nearly held")
+    assert take_all(store, ["held", "nearly held", "free"], terms(spare=1)) == {"free": 0}
+
+
+def test_whoever_takes_for_many_readers_is_waited_for_at_none(store: Coordinator) -> None:
+    take(store, "holder", terms(1))
+    assert take_all(store, ["reader"], terms(1)) == {}
+    store.free_slot("reader", "holder", 0)
+    assert take(store, "somebody", terms(1, rank=1)) == 0
+
+
+def test_a_call_of_each_reader_is_counted(store: Coordinator) -> None:
+    assert take_all(store, ["reader"], terms(calls=2)) == {"reader": 0}
+    assert take_all(store, ["reader"], terms(calls=2)) == {"reader": 1}
+    assert take_all(store, ["reader"], terms(calls=2)) == {}
+
+
+def test_only_what_the_holder_has_is_given_back_for_many(store: Coordinator) -> None:
+    take_all(store, ["one", "two"], terms(1))
+    store.free_slots({"one": 0}, "somebody else")
+    store.free_slots({"two": 0}, "sweep")
+    assert take_all(store, ["one", "two"], terms(1), holder="next") == {"two": 0}
+
+
+def test_a_place_taken_ahead_serves_one_call_until_it_is_given_back() -> None:
+    gate = ReaderGate("ahead")
+    ahead = places.PlacesAhead(Urgency.PERSON, 5.0)
+    for number in range(3):
+        coordinator().take_slot("graph:ahead", f"holder {number}", terms(), seconds=30.0)
+    ahead.take([gate])
+    with gate.acquire(Deadline.after(5.0)):
+        assert coordinator().take_slots(["graph:ahead"], "fifth", terms(), seconds=1.0) == {}
+    ahead.give_back([gate])
+    assert coordinator().take_slots(["graph:ahead"], "fifth", terms(), seconds=1.0) == {"graph:ahead": 3}
+
+
+def test_whoever_comes_too_late_for_a_place_taken_ahead_asks_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "AHEAD_SECONDS", -1.0)
+    gate = ReaderGate("late")
+    places.PlacesAhead(Urgency.PERSON, 5.0).take([gate])
+    with gate.acquire(Deadline.after(5.0)):
+        assert coordinator().take_slots(["graph:late"], "third", terms(3), seconds=1.0) == {"graph:late": 2}
+
+
 def test_a_burst_is_admitted_at_once_and_then_one_must_wait_for_the_rate(store: Coordinator) -> None:
     # So slow a rate that nothing is regained while the test runs.
     waits = [store.admit("key", 0.001, 5) for _ in range(7)]
