@@ -126,7 +126,7 @@ class ReaderGate:
             places=self._places,
             calls=settings.GRAPH_CALLS - (settings.GRAPH_CALLS_FOR_PEOPLE if background else 0),
             spare=int(background and self._places > 1 and waited < BACKGROUND_PATIENCE_SECONDS),
-            rank=self._urgency,
+            rank=int(self._urgency),  # Redis would be sent the name
         )
         seconds = deadline.remaining() + _LEASE_MARGIN_SECONDS
         return coordinator().take_slot(self._name, holder, terms, seconds=seconds, waited=waited)
