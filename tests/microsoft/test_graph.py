@@ -472,6 +472,23 @@ def test_while_nobody_is_answered_nothing_is_asked_in_pieces_and_nobody_is_blame
         assert asked(server) == [20, 1]
 
 
+def test_a_service_that_goes_down_in_the_middle_is_nobodys_fault():
+    box = []
+
+    def behave(handler, body):
+        if len(served.requests) > 4:
+            box[0].released.wait()
+        else:
+            send(handler, 200, free_schedules(body))
+
+    with serving(behave) as served:
+        box.append(served)
+        report = ask_in_time(served, [f"p{number}@x" for number in range(100)], witness="reader@x", seconds=3.0)
+    assert set(unread(report).values()) == {"timeout"}
+    assert len(unread(report)) == 20
+    assert report.poison == frozenset()
+
+
 def test_a_single_mailbox_that_hangs_while_the_witness_answers_is_to_blame():
     with hanging_at("p7@x") as server:
         report = ask_in_time(server, ["p7@x"], witness="reader@x", seconds=2.0)
