@@ -152,7 +152,7 @@ def _terms(urgency: Urgency, places: int = PLACES, waited: float = 0.0) -> Terms
         places=places,
         calls=settings.GRAPH_CALLS - (settings.GRAPH_CALLS_FOR_PEOPLE if background else 0),
         spare=int(background and places > 1 and waited < BACKGROUND_PATIENCE_SECONDS),
-        rank=urgency,
+        rank=int(urgency),  # Redis would be sent the name
     )
 
 
