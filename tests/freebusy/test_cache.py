@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import redis
 import time_machine
 from cryptography.fernet import Fernet
 from django.db import connections
@@ -115,6 +116,31 @@ def test_nothing_is_kept_for_more_than_an_hour(availability: Ask, microsoft: San
     microsoft.counters.reset()
     availability(question("ann@contoso.example", max_age_seconds=3600))
     assert microsoft.counters["get_schedule"] == 1
+
+
+def test_what_is_read_later_keeps_nothing_of_what_was_read_before_for_longer(
+    contoso: Account,
+    availability: Ask,
+    microsoft: Sandbox,
+    clock: Any,
+    other_process: Callable[[], None],
+    settings: Any,
+) -> None:
+    availability(question("ann@contoso.example", **days(1, 5)))
+    clock.shift(1800)
+    availability(question("ann@contoso.example", **days(6, 10)))
+    microsoft.counters.reset()
+    other_process()
+    clock.shift(1799)
+    availability(question("ann@contoso.example", **days(1, 10, max_age_seconds=3600)))
+    assert microsoft.counters["requests"] == 0
+    clock.shift(2)
+    name = Calendars.of(contoso, contoso.connection, 0).name("ann@contoso.example")
+    if settings.REDIS_URL:  # whose clock is its own
+        with redis.Redis.from_url(settings.REDIS_URL) as server:
+            assert 0 < server.pttl(f"{settings.REDIS_NAMESPACE}:cached:{name}") <= 1_800_000
+    else:
+        assert shared_cache().get_many([name]) == {}
 
 
 def test_the_whole_answer_is_as_old_as_its_oldest_part(availability: Ask, clock: Any) -> None:
@@ -312,7 +338,7 @@ def test_what_a_lost_key_protects_is_read_again(
     availability(question("ann@contoso.example"))
     name = Calendars.of(contoso, contoso.connection, 0).name("ann@contoso.example")
     (kept,) = shared_cache().get_many([name]).values()
-    shared_cache().put_many({name: Fernet(Fernet.generate_key()).encrypt(b"?")}, 60.0, 100)
+    shared_cache().put_many({name: (Fernet(Fernet.generate_key()).encrypt(b"?"), 60.0)}, 100)
     other_process()
     microsoft.counters.reset()
     availability(question("ann@contoso.example"))
