@@ -64,6 +64,10 @@ class Calendars:
             name = self._names[mailbox] = f"{self.owner}:{name_of(self.owner, mailbox)}"
         return name
 
+    def name_of_read(self, mailbox: str, window: Interval) -> str:
+        """What reading this stretch of it is claimed under."""
+        return f"{self.name(mailbox)}@{window.start}-{window.end}"
+
     def look(
         self, mailboxes: Collection[str], window: Interval, oldest: int, *, measured: bool = True
     ) -> dict[str, Calendar]:

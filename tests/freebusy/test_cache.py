@@ -20,6 +20,10 @@ from django.utils import timezone
 
 from freebusy.cache import calendars as remembered
 from freebusy.cache.calendars import Calendars
+from freebusy.cache.sealing import seal, seal_problem
+from freebusy.cache.segments import Calendar, Segment
+from freebusy.core.intervals import HOUR, Interval, to_instant
+from freebusy.core.schedule import FreeBusyStatus, Schedule, ScheduleItem, Unreadable
 from freebusy.tasks import forget_old_calendars
 from sandbox import Sandbox
 from sandbox.calendars import Event
@@ -514,3 +518,79 @@ def test_many_who_wait_for_a_microsoft_that_is_down_cost_it_one_question(crowded
     answers = together(crowded, [question("ann@contoso.example")] * 10)
     assert {answer.status_code for answer in answers} == {503}
     assert [seen.status for seen in microsoft.counters.seen] == [503]
+
+
+# --- other processes ----------------------------------------------------------------------------------------------
+WIDENED = Interval(*(to_instant(datetime(2027, 3, day, tzinfo=UTC)) for day in (15, 17)))  # to whole days
+
+
+def claim_elsewhere(account: Account, *mailboxes: str, seconds: float = 60.0) -> list[str]:
+    """Another process is reading these over the usual day; what it has claimed."""
+    calendars = Calendars.of(account, account.connection, 0)
+    names = [calendars.name_of_read(mailbox, WIDENED) for mailbox in mailboxes]
+    assert shared_cache().claim(names, "elsewhere", seconds) == {}
+    return names
+
+
+def asking(api: Api, *mailboxes: str) -> Any:
+    """A question on its way, which waits for the other process once it has looked; its answer's attendees."""
+    pool = ThreadPoolExecutor(1)
+    asked = pool.submit(together, api, [question(*mailboxes)])
+    pool.shutdown(wait=False)
+    return asked
+
+
+def test_what_another_process_reads_is_waited_for(crowded: Api, microsoft: Sandbox) -> None:
+    account = Account.objects.get()
+    (name,) = claim_elsewhere(account, "ann@contoso.example")
+    asked = asking(crowded, "ann@contoso.example")
+    now = to_instant(timezone.now())
+    calendars = Calendars.of(account, account.connection, now)
+    busy = ScheduleItem(WIDENED.start + 10 * HOUR, WIDENED.start + 34 * HOUR, FreeBusyStatus.OOF)
+    remembered_there = seal(
+        calendars.name("ann@contoso.example"), Calendar((Segment(WIDENED, now, Schedule((busy,))),))
+    )
+    shared_cache().put_many({calendars.name("ann@contoso.example"): (remembered_there, 60.0)}, 100)
+    shared_cache().release({name: None}, "elsewhere", 5.0)
+    (answer,) = asked.result()
+    assert answer.json()["attendees"][0]["state"] == "known"
+    assert microsoft.counters["requests"] == 0
+
+
+def test_why_another_process_could_not_read_is_told(crowded: Api, microsoft: Sandbox) -> None:
+    names = claim_elsewhere(Account.objects.get(), "ann@contoso.example", "bob@contoso.example")
+    asked = asking(crowded, "ann@contoso.example", "bob@contoso.example", "eva@contoso.example")
+    while not microsoft.counters["get_schedule"]:  # eva is read meanwhile
+        time.sleep(0.01)
+    busy = Unreadable("unavailable", "Later, perhaps.", True)
+    shared_cache().release({name: seal_problem(name, busy) for name in names}, "elsewhere", 60.0)
+    (answer,) = asked.result()
+    told = [person["problem"] and person["problem"]["message"] for person in answer.json()["attendees"]]
+    assert told == ["Later, perhaps.", "Later, perhaps.", None]
+    assert (microsoft.counters["get_schedule"], microsoft.counters["mailboxes"]) == (1, 1)
+
+
+def test_when_another_process_gives_up_without_a_word_the_read_is_taken_over(crowded: Api, microsoft: Sandbox) -> None:
+    (name,) = claim_elsewhere(Account.objects.get(), "ann@contoso.example")
+    asked = asking(crowded, "ann@contoso.example")
+    shared_cache().release({name: None}, "elsewhere", 5.0)
+    (answer,) = asked.result()
+    assert answer.json()["attendees"][0]["state"] == "known"
+    assert microsoft.counters["get_schedule"] == 1
+
+
+def test_the_claim_of_a_dead_process_ends_and_the_read_is_taken_over(crowded: Api, microsoft: Sandbox) -> None:
+    claim_elsewhere(Account.objects.get(), "ann@contoso.example", seconds=0.5)
+    (answer,) = together(crowded, [question("ann@contoso.example")])
+    assert answer.json()["attendees"][0]["state"] == "known"
+    assert microsoft.counters["get_schedule"] == 1
+
+
+def test_whoever_waits_for_another_process_waits_no_longer_than_until_the_deadline(
+    crowded: Api, microsoft: Sandbox, settings: Any
+) -> None:
+    settings.ANSWER_DEADLINE_SECONDS = 0.5
+    claim_elsewhere(Account.objects.get(), "ann@contoso.example")
+    (answer,) = together(crowded, [question("ann@contoso.example")])
+    assert answer.status_code == 503
+    assert microsoft.counters["requests"] == 0
