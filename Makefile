@@ -8,7 +8,7 @@ SHELL := /bin/bash
 PYTEST := -q -n auto --dist loadgroup
 PUBLIC := https://exchangeintegration.eventcadence.com
 
-.PHONY: help demo demo-reset test check format screenshots lock clean docs translations bench-sweep bench-admin simulate-year kill-worker
+.PHONY: help demo demo-reset test check format screenshots lock clean docs translations bench-sweep bench-admin bench-network simulate-year kill-worker
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -80,6 +80,10 @@ bench-sweep: $(READY) ## Refreshes and probes of 10,000 connections, on SQLite a
 bench-admin: $(READY) ## Landing page and account list with 10,000 accounts on PostgreSQL, against an empty list
 	@mkdir -p var
 	$(BIN)/python -m benchmarks.admin_pages --json var/bench-admin.json
+
+bench-network: $(READY) ## 400 mailboxes of a far Graph through the product's client, and in simple ways (var/bench-network.json)
+	@mkdir -p var
+	$(BIN)/python -m benchmarks.network --json var/bench-network.json
 
 simulate-year: $(READY) ## A year of 220 customers, outages and repairs, with the real engine (STORY_SEED=2 for another one)
 	SIMULATED_DAYS=365 $(BIN)/pytest -q tests/year

@@ -168,6 +168,10 @@ MICROSOFT_CA_BUNDLE = env_pem(
 )
 # Contract: any answer within 20 s. What is left is for validation, rules and rendering.
 ANSWER_DEADLINE_SECONDS = 18.0
+# Calls for one reader in ten minutes (https://learn.microsoft.com/graph/throttling-limits#outlook-service-limits), and
+# how many of them background work leaves to people.
+GRAPH_CALLS = 10_000
+GRAPH_CALLS_FOR_PEOPLE = 2_000
 
 
 # --- webhooks ---------------------------------------------------------------------------------------------------

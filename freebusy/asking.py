@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC
 from http import HTTPStatus
 
+from freebusy import set_aside
 from freebusy.core.intervals import Interval, from_instant
 from freebusy.core.schedule import Schedule, Unreadable, parse_schedule
 from microsoft.errors import IntegrationError, Misconfigured, Refused, Throttled, Unavailable, error_for
@@ -14,6 +16,7 @@ from microsoft.graph import MailboxFailure, MailboxSchedule, ScheduleReport
 from microsoft.http import Deadline
 from tenants import breakers, microsoft365
 from tenants.models import Account, Connection
+from tenants.places import Urgency
 from tenants.vault import ConnectionTokens
 
 log = logging.getLogger(__name__)
@@ -22,32 +25,44 @@ _NO_ANSWER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS
 
 
 def ask(
-    account: Account, connection: Connection, own: Sequence[str], window: Interval, deadline: Deadline
+    account: Account,
+    connection: Connection,
+    own: Sequence[str],
+    window: Interval,
+    deadline: Deadline,
+    urgency: Urgency = Urgency.PERSON,
 ) -> ScheduleReport:
     """Asks Graph for mailboxes of the account's own domains, and tells the breakers; they were asked for leave before.
 
-    Nothing of Microsoft's is raised: failures are values.
+    Nothing of Microsoft's is raised: failures are values. Mailboxes that are set aside have theirs without being asked.
     """
-    graph = microsoft365.graph_for(account, connection.quota_key)
+    graph = microsoft365.graph_for(account, connection.quota_key, urgency)
+    plan = set_aside.plan(connection.quota_key, own)
+    asked = [mailbox for mailbox in own if mailbox.casefold() not in plan.left_out]
     report = graph.get_schedule(
-        own,
+        asked,
         from_instant(window.start, UTC),
         from_instant(window.end, UTC),
         token=ConnectionTokens(connection, connection.token, deadline),
         deadline=deadline,
+        alone=plan.alone,
+        witness=connection.reader,
     )
+    set_aside.learn(connection.quota_key, plan.alone, report)
+    report = replace(report, results={**report.results, **plan.left_out})
     log.info(
         "free/busy read",
         extra={
             "account": account.slug,
             "mailboxes": len(own),
             "unread": sum(isinstance(result, MailboxFailure) for result in report.results.values()),
+            "set_aside": len(plan.left_out),
             "calls": len(report.calls),
             "microsoft_request_ids": [call.request_id for call in report.calls],
             "error": report.error.code if report.error else "",
         },
     )
-    if report.calls or report.error is None:  # else Graph was not asked at all
+    if report.calls or (asked and report.error is None):  # else Graph was not asked at all
         breakers.report(microsoft365.graph_service(account), connection.tenant_id, graph_failure(report))
     return report
 

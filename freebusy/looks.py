@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from http import HTTPStatus
 
 from freebusy.canary import Look, Memory, doubt
-from microsoft.errors import IntegrationError, Misconfigured, Throttled, TokenRejected, Unavailable
+from microsoft.errors import HeldBack, IntegrationError, Misconfigured, Throttled, TokenRejected, Unavailable
 from microsoft.graph import GraphClient, MailboxFailure, MailboxSchedule, ScheduleReport
 from microsoft.http import Deadline
 from microsoft.secret import Secret
@@ -39,6 +40,7 @@ class Target:
     entra_service: str
     in_use: bool
     began: datetime
+    quota_key: str = ""
     sealed: bytes = b""
     refused: bytes = b""
     failure: IntegrationError | None = None
@@ -58,6 +60,12 @@ class Finding:
     error: IntegrationError | None = None
     service: str = ""
     asked_to_wait: float | None = None
+    report: ScheduleReport | None = None
+
+    @property
+    def held_back(self) -> bool:
+        """Microsoft was not asked, since people needed the reader's calls."""
+        return isinstance(self.error, HeldBack)
 
     @property
     def our_fault(self) -> bool:
@@ -98,6 +106,7 @@ def look(target: Target, patience: float = PATIENCE_SECONDS) -> Finding:
         start + WINDOW,
         token=_Handed(target.sealed),
         deadline=Deadline.after(patience),
+        witness=target.reader,  # who decides: one of the sample may be why their call fails
         abandonable=False,  # the sweep leaves the whole thread behind
     )
     return _judge(target, report)
@@ -123,9 +132,10 @@ def without_token(target: Target, error: IntegrationError) -> Finding:
 
 def _judge(target: Target, report: ScheduleReport) -> Finding:
     """The reader decides; a sample that is hard to believe makes a good answer suspicious."""
-    call = report.calls[-1] if report.calls else None
     looks = _looks(target.sample, report)
     error = _error_of(report, target.reader)
+    telling = [made for made in report.calls if error is not None or made.status == HTTPStatus.OK]
+    call = telling[-1] if telling else None
     outcome, code = (_outcome(error), error.code) if error else (Outcome.OK, doubt(looks, target.began))
     result = CheckResult(
         Outcome.SUSPICIOUS if error is None and code else outcome,
@@ -136,13 +146,15 @@ def _judge(target: Target, report: ScheduleReport) -> Finding:
         began=target.began,
     )
     transient = isinstance(error, Unavailable | Throttled)
-    answered = call is not None and call.status == 200
+    answered = any(made.status == HTTPStatus.OK for made in report.calls)
+    held_back = isinstance(error, HeldBack)
     return Finding(
         result,
         looks=() if error else looks,
         error=error,
-        service=target.graph_service if transient and not answered else "",
+        service=target.graph_service if transient and not answered and not held_back else "",
         asked_to_wait=call.retry_after if call else None,
+        report=report if report.poison else None,
     )
 
 
@@ -152,6 +164,8 @@ def _error_of(report: ScheduleReport, reader: str) -> IntegrationError | None:
     except IntegrationError as error:
         result = report.results[reader.casefold()]
         # The error has Microsoft's own code, of which there are several for one and the same.
+        if isinstance(error, HeldBack):
+            return error
         if isinstance(result, MailboxFailure) and result.code == "throttled":
             return Throttled(error.code, error.detail, request_id=error.request_id)
         return error

@@ -52,7 +52,7 @@ class Outages:
         """Who was answered, and by whom; all processes hear of it. What Entra said the vault has reported."""
         if target.renewed and finding.service != target.entra_service and not finding.our_fault:
             self._note_answer(target.entra_service, target.tenant_id)
-        if target.failure is not None or finding.token_refused:
+        if target.failure is not None or finding.token_refused or finding.held_back:
             return
         there = not finding.service and not finding.our_fault
         breakers.report(target.graph_service, target.tenant_id, None if there else finding.error)
@@ -74,6 +74,8 @@ class Outages:
             if self._short_of(LEAST_SECONDS):
                 return True
             seen = self._look(witness)
+            if seen.held_back:
+                continue
             self.learn(witness, seen)
             if seen.service != service:
                 self._note_answer(service, witness.tenant_id)

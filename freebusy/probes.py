@@ -20,7 +20,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from freebusy import mailboxes
+from freebusy import mailboxes, set_aside
 from freebusy.looks import PATIENCE_SECONDS, Finding, Target, late, look
 from freebusy.outages import Outages
 from freebusy.targets import renewed, targets
@@ -31,6 +31,7 @@ from tenants.health import Health, Outcome, Rollup
 from tenants.lifecycle import State
 from tenants.models import Connection
 from tenants.pace import JITTER, pace
+from tenants.places import Urgency
 from tenants.recording import record_checks
 from tenants.standing import shown_health
 from tenants.sweeping import BATCH, lease_seconds, sweep
@@ -149,7 +150,7 @@ class _Probes:
     # --- what to look at ------------------------------------------------------------------------------------------
     def _claim(self, limit: int) -> list[Target]:
         while rows := self._next_rows(limit):
-            found = targets(rows)
+            found = targets(rows, Urgency.BACKGROUND if self._deadline is None else Urgency.PERSON)
             self._without_token += [target for target in found if not target.sealed]
             ready = self._permitted([target for target in found if target.sealed])
             if ready or len(self._without_token) >= BATCH:
@@ -193,11 +194,15 @@ class _Probes:
             record_checks({key: finding.result for key, (_, finding) in own.items()}, now, wait=wait)
             _remember((finding for _, finding in own.values()), now)
         for target, finding in own.values():
+            if finding.report is not None:
+                set_aside.learn(target.quota_key, (), finding.report)
             _tell(target, finding)
 
     def _own(self, target: Target, finding: Finding) -> bool:
         """Whether the finding speaks of this connection, and not of us or of Microsoft as a whole."""
-        return not finding.our_fault and not self._outages.general(target, finding)
+        if finding.our_fault or finding.held_back:
+            return False
+        return not self._outages.general(target, finding)
 
 
 def _handing_out(found: Sequence[Target]) -> Callable[[int], list[Target]]:

@@ -10,21 +10,24 @@ from typing import Any
 from django.db.models import BinaryField, ExpressionWrapper, F
 from django.utils import timezone
 
-from freebusy import mailboxes
+from freebusy import mailboxes, set_aside
+from freebusy.canary import Memory
 from freebusy.looks import Target
 from microsoft.errors import ConsentRequired, IntegrationError, Throttled, Unavailable, error_for
 from tenants import microsoft365, refreshing, vault
 from tenants.lifecycle import State
 from tenants.models import Connection
 from tenants.pace import pace
+from tenants.places import Urgency
 
 WITNESSES = 2
 
 
-def targets(connection_ids: Collection[int]) -> list[Target]:
+def targets(connection_ids: Collection[int], urgency: Urgency = Urgency.BACKGROUND) -> list[Target]:
     """These connections as they are now; without a token where it is about to end."""
     now = timezone.now()
     rows = _rows(connection_ids)
+    careful = set_aside.readers()
     samples = mailboxes.sample([row.account_id for row in rows])
     return [
         Target(
@@ -32,13 +35,14 @@ def targets(connection_ids: Collection[int]) -> list[Target]:
             account=row.account.slug,
             tenant_id=row.tenant_id,
             reader=row.reader,
-            graph=microsoft365.graph_for(row.account, row.quota_key),
+            graph=microsoft365.graph_for(row.account, row.quota_key, urgency),
+            quota_key=row.quota_key,
             graph_service=microsoft365.graph_service(row.account),
             entra_service=microsoft365.entra_service(row.account),
             in_use=pace().in_use(row.last_used_at, row.connected_at, now),
             began=now,
             sealed=_usable_token(row, now),
-            sample=tuple(memory for memory in samples.get(row.account_id, ()) if row.account.owns(memory.address)),
+            sample=_sample(row, samples.get(row.account_id, ()), careful),
         )
         for row in rows
     ]
@@ -83,6 +87,15 @@ def _rows(connection_ids: Collection[int]) -> list[Any]:
             token_failure=F("token__last_failure_code"),
         )
     )
+
+
+def _sample(row: Any, remembered: Sequence[Memory], careful: Collection[str]) -> tuple[Memory, ...]:
+    """The account's own, but for those at which whole calls failed: questions of people find out when they are well."""
+    own = [memory for memory in remembered if row.account.owns(memory.address)]
+    if set_aside.may_concern(row.quota_key, careful):
+        well = set(set_aside.without(row.quota_key, [memory.address for memory in own]))
+        own = [memory for memory in own if memory.address in well]
+    return tuple(own)
 
 
 def _usable_token(row: Any, now: datetime) -> bytes:

@@ -57,6 +57,10 @@ class Unavailable(IntegrationError):
         self.retry_after = retry_after
 
 
+class CutOff(Unavailable):
+    """We stopped waiting for an answer that Microsoft may still be at: there the call counts as one in flight."""
+
+
 class Throttled(IntegrationError):
     """Too many requests. `retry_after`: seconds to stay away."""
 
@@ -65,6 +69,10 @@ class Throttled(IntegrationError):
     ) -> None:
         super().__init__(code, detail, request_id=request_id)
         self.retry_after = retry_after
+
+
+class HeldBack(Throttled):
+    """Not asked, to keep within Microsoft's limits: says nothing about Microsoft."""
 
 
 class TokenRejected(IntegrationError):

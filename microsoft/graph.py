@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 from urllib.parse import quote
 
-from microsoft.graph_calls import Asking, Run
+from microsoft.graph_calls import Run
+from microsoft.graph_crew import Asking
 from microsoft.http import Deadline, DoorSession
-from microsoft.schedule_report import CallRecord, MailboxFailure, MailboxSchedule, ScheduleReport, join
-from microsoft.schedule_request import plan_calls, window_parts
+from microsoft.schedule_report import CallRecord, MailboxFailure, MailboxSchedule, ScheduleReport
+from microsoft.schedule_request import window_parts
 from microsoft.secret import Secret
 
 __all__ = [
@@ -35,13 +36,16 @@ class TokenSource(Protocol):
 
 
 class Gate(Protocol):
-    """Keeps one reader to four calls in flight. Called by worker threads.
+    """Keeps one reader within Microsoft's limits. Called by worker threads.
 
     https://learn.microsoft.com/graph/throttling-limits#outlook-service-limits
     """
 
     def acquire(self, deadline: Deadline) -> AbstractContextManager[None]:
-        """Holds one place while entered; entering raises TimeoutError at the deadline."""
+        """Holds one place while entered; entering raises TimeoutError at the deadline.
+
+        Or HeldBack, when the calls that Microsoft allows in ten minutes are spent until after it.
+        """
 
 
 class GraphClient:
@@ -76,15 +80,19 @@ class GraphClient:
         *,
         token: TokenSource,
         deadline: Deadline,
+        alone: Collection[str] = (),
+        witness: str | None = None,
         abandonable: bool = True,
     ) -> ScheduleReport:
         """Free/busy of every mailbox by the deadline; whatever Microsoft does, each one has a result.
 
         Raises ValueError for naive or disordered bounds, and nothing of Microsoft's: failures are values.
+        `alone`: those of the mailboxes (by `str.casefold`) that made calls fail before, and share a call with no other.
+        `witness`: a mailbox that can be read if any can. When nothing was answered it is asked, to tell a mailbox at
+        which calls fail from a service that is down.
         `abandonable`: calls go side by side, and one that does not heed the deadline is left behind, at the price of
         a thread for each. False for a caller whose own thread may be left behind, and who asks for little.
         """
         parts = window_parts(start, end)
-        run = Run(self._asking, parts, token, deadline, abandonable=abandonable)
-        outcomes = run.outcomes(plan_calls(mailboxes, parts))
-        return ScheduleReport(join(outcomes, len(parts)), tuple(run.records), run.error)
+        run = Run(self._asking, parts, token, deadline, alone=alone, witness=witness, abandonable=abandonable)
+        return run.report(mailboxes)

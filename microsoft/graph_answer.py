@@ -15,6 +15,7 @@ from microsoft.schedule_report import CallOutcome, MailboxFailure, failure, plai
 from microsoft.wire import MalformedBody, decode_error, decode_schedules
 
 _TRANSIENT = frozenset({408, 500, 502, 503, 504, 509})
+_ABOUT_TIMES = frozenset({"ErrorInvalidMergedFreeBusyInterval", "ErrorInvalidTimeInterval", "ErrorTimeIntervalTooBig"})
 _CLAIMS = re.compile(r'claims="([^"]+)"')
 
 
@@ -26,6 +27,7 @@ class Next(StrEnum):
     RETRY_ONCE = "retry_once"  # intermittent by experience: one more try
     NEW_TOKEN = "new_token"  # noqa: S105 - a word, no token
     SPLIT = "split"  # too many mailboxes in one call
+    SEARCH = "search"  # refused as a whole, perhaps for the sake of one mailbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,17 @@ class Verdict:
     wait: float | None = None
     claims: str | None = None
     details: bool = False
+
+    @property
+    def answered(self) -> bool:
+        """Mailboxes have answers."""
+        return not isinstance(self.outcome, MailboxFailure)
+
+    @property
+    def suspicious(self) -> bool:
+        """One of the mailboxes may be why all of the call failed; throttling is about the reader."""
+        failed = isinstance(self.outcome, MailboxFailure) and self.outcome.code != "throttled"
+        return failed and self.next in (Next.RETRY, Next.SEARCH)
 
 
 def judge_answer(answer: Answer, *, wall_clock: Callable[[], float]) -> Verdict:
@@ -61,7 +74,8 @@ def judge_answer(answer: Answer, *, wall_clock: Callable[[], float]) -> Verdict:
         return Verdict(Next.RETRY_ONCE, failure("unavailable", raw=code), code)
     if code == "ErrorMailboxDataArrayTooBig":
         return Verdict(Next.SPLIT, failure("other", raw=code), code)
-    return Verdict(Next.DONE, _refused(answer.status, code), code)
+    next_ = Next.SEARCH if answer.status == 400 and code not in _ABOUT_TIMES else Next.DONE
+    return Verdict(next_, _refused(answer.status, code), code)
 
 
 def broken(code: str) -> Verdict:

@@ -1,26 +1,34 @@
 """The calls of one get_schedule: up to four at a time, retried as Microsoft asks, over by the deadline.
 
-The calling thread decides everything and is the only one to ask for tokens; worker threads do nothing but one
-HTTP exchange at a time, so that one which hangs can be left behind.
+The calling thread decides everything and is the only one to ask for tokens; what is under way is its crew's.
 """
 
 from __future__ import annotations
 
-import queue
-import threading
 import uuid
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
-from microsoft.errors import IntegrationError, TokenRejected, may_pass
+from microsoft.errors import HeldBack, IntegrationError, Throttled, TokenRejected, may_pass
 from microsoft.graph_answer import Next, Verdict, broken, judge_answer
-from microsoft.http import Answer, Deadline, DoorSession, exchange, without_frames
-from microsoft.schedule_report import CallOutcome, CallRecord, MailboxFailure, failure, plain
-from microsoft.schedule_request import Part, ScheduleCall, request_body
+from microsoft.graph_crew import Asking, Crew, Result, Try
+from microsoft.graph_search import Search, Suspect
+from microsoft.http import Answer, Deadline
+from microsoft.schedule_report import (
+    CallOutcome,
+    CallRecord,
+    MailboxFailure,
+    ScheduleReport,
+    crowded,
+    failure,
+    join,
+    plain,
+)
+from microsoft.schedule_request import Part, ScheduleCall, plan_calls
 from microsoft.secret import Secret
-from microsoft.watching import DetailsSent, tell, watched
+from microsoft.suspicion import Role
+from microsoft.watching import DetailsSent, tell
 
 MAX_IN_FLIGHT = 4
 MAX_ATTEMPTS = 4
@@ -32,189 +40,217 @@ class _Tokens(Protocol):
     def bearer(self, rejected: Secret | None = None) -> Secret: ...
 
 
-class _Gate(Protocol):
-    def acquire(self, deadline: Deadline) -> AbstractContextManager[None]: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
-    """Where and how to ask: what all questions of one client share."""
-
-    url: str
-    session: DoorSession
-    gate: _Gate
-    sleep: Callable[[float], None]
-    jitter: Callable[[], float]
-    wall_clock: Callable[[], float]
-
-
-@dataclass(frozen=True, slots=True)
-class _Try:
-    """One attempt of a call: not before `ready_at`; `renewed` once a 401 has cost its one retry."""
-
-    call: ScheduleCall
-    ready_at: float
-    attempt: int = 1
-    renewed: bool = False
-    client_request_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Result:
-    """What a worker brings back: an answer, an error of ours, or a fault in our own code."""
-
-    attempt: _Try
-    token: Secret
-    began: float
-    ended: float
-    answer: Answer | BaseException
-
-
 class Run:
-    """One question. `records` and `error` are complete once `outcomes` has returned."""
+    """One question."""
 
     def __init__(
-        self, asking: Asking, parts: Sequence[Part], token: _Tokens, deadline: Deadline, *, abandonable: bool = True
+        self,
+        asking: Asking,
+        parts: Sequence[Part],
+        token: _Tokens,
+        deadline: Deadline,
+        *,
+        alone: Collection[str] = (),
+        witness: str | None = None,
+        abandonable: bool = True,
     ) -> None:
-        self.records: list[CallRecord] = []
-        self.error: IntegrationError | None = None
         self._asking = asking
         self._parts = parts
         self._source = token
         self._token: Secret | None = None
         self._deadline = deadline
-        self._abandonable = abandonable
+        self._alone = alone
+        self._crew = Crew(asking, parts, deadline, abandonable=abandonable)
+        self._search = Search(witness)
+        self._records: list[CallRecord] = []
+        self._error: IntegrationError | None = None
+        self._asked: set[str] = set()
         self._open: set[ScheduleCall] = set()
         self._settled: dict[ScheduleCall, CallOutcome] = {}
-        self._waiting: list[_Try] = []
-        self._in_flight = 0
+        self._waiting: list[Try] = []
         self._paused_until = deadline.clock()
-        self._jobs: queue.SimpleQueue[tuple[_Try, Secret] | None] = queue.SimpleQueue()
-        self._results: queue.SimpleQueue[_Result] = queue.SimpleQueue()
-        self._workers = 0
 
-    def outcomes(self, calls: Sequence[ScheduleCall]) -> dict[ScheduleCall, CallOutcome]:
-        """The outcome of every call; one that is not over by the deadline has timed out."""
-        self._enqueue(calls)
+    def report(self, mailboxes: Sequence[str]) -> ScheduleReport:
+        """What became of every mailbox; one whose calls are not over by the deadline has timed out."""
+        self._asked = {mailbox.casefold() for mailbox in mailboxes}
+        calls = plan_calls(mailboxes, self._parts, self._alone)
+        for call in calls:
+            trial = call.mailboxes[0].casefold() in self._alone
+            self._enqueue([call], Role.TRIAL if trial else Role.PLANNED)
         if calls:
             self._renew_token(None)
         try:
-            while (self._in_flight or (self._waiting and not self.error)) and not self._deadline.expired:
+            while self._open and self._may_go_on():
                 self._dispatch()
                 result = self._next_result()
                 if result is not None:
                     self._settle(result)
+                self._look_for_culprits()
         finally:
-            for _ in range(self._workers):
-                self._jobs.put(None)
-        return self._settled | dict.fromkeys(self._open, self._unasked())
+            self._crew.dismiss()
+        return self._report(calls)
 
-    def _enqueue(self, calls: Iterable[ScheduleCall]) -> None:
+    def _report(self, calls: Sequence[ScheduleCall]) -> ScheduleReport:
+        unasked: dict[ScheduleCall, CallOutcome] = dict.fromkeys([*calls, *self._open], self._unasked())
+        suspected: dict[ScheduleCall, CallOutcome] = {
+            call: suspect.outcome for call, suspect in self._search.suspects.items()
+        }
+        failed: dict[ScheduleCall, CallOutcome] = {
+            call: outcome for call, outcome in self._settled.items() if isinstance(outcome, MailboxFailure)
+        }
+        answered = {call: outcome for call, outcome in self._settled.items() if call not in failed}
+        # Whoever was asked for in more than one call is what the last of these says.
+        said = {call: outcome for call, outcome in unasked.items() if call not in self._settled}
+        found = join(said | suspected | failed | answered, len(self._parts))
+        found.update(self._search.poison)
+        return ScheduleReport(found, tuple(self._records), self._error, frozenset(self._search.poison))
+
+    def _may_go_on(self) -> bool:
+        asks = bool(self._crew.under_way) or (bool(self._waiting) and not self._error)
+        return asks and not self._deadline.expired
+
+    def _enqueue(self, calls: Iterable[ScheduleCall], role: Role) -> None:
         for call in calls:
             self._open.add(call)
-            self._waiting.append(_Try(call, self._deadline.clock()))
+            self._waiting.append(Try(call, self._deadline.clock(), role))
 
     def _unasked(self) -> MailboxFailure:
         """What stands for calls that never came to an end."""
-        if self.error is None:
+        if self._error is None:
             return failure("timeout")
-        code = "throttled" if self.error.code == "throttled" else "unavailable"
-        return failure(code, raw=self.error.code, retryable=may_pass(self.error))
+        code = "throttled" if isinstance(self._error, Throttled) else "unavailable"
+        return failure(code, raw=self._error.code, retryable=may_pass(self._error))
 
     def _renew_token(self, rejected: Secret | None) -> None:
         """Gets a token; without one nothing more is asked, but what is under way may still end well."""
         try:
             self._token = self._source.bearer(rejected)
         except IntegrationError as error:
-            self.error = error
+            self._error = error
 
     def _dispatch(self) -> None:
         """Hands over as many calls as may start now."""
         now = self._deadline.clock()
-        while (
-            self._token is not None and not self.error and self._in_flight < MAX_IN_FLIGHT and now >= self._paused_until
-        ):
+        while self._token is not None and not self._error and self._has_room() and now >= self._paused_until:
             due = next((waiting for waiting in self._waiting if waiting.ready_at <= now), None)
             if due is None:
                 return
             self._waiting.remove(due)
-            self._in_flight += 1
-            attempt = replace(due, client_request_id=str(uuid.uuid4()))
-            if not self._abandonable:
-                self._results.put(self._ask(attempt, self._token))
+            self._crew.send(replace(due, client_request_id=str(uuid.uuid4())), self._token)
+            if not self._crew.abandonable:
                 return
-            self._jobs.put((attempt, self._token))
-            if self._workers < self._in_flight:
-                self._workers += 1
-                threading.Thread(target=self._work, daemon=True, name="graph-call").start()
 
-    def _next_result(self) -> _Result | None:
+    def _has_room(self) -> bool:
+        """One at a time as long as nobody knows whether the service works."""
+        return len(self._crew.under_way) < (1 if self._search.suspects else MAX_IN_FLIGHT)
+
+    def _next_result(self) -> Result | None:
         """The next answer, or None when it is time to look again."""
         wait = self._deadline.remaining()
-        if self._waiting and not self.error and self._in_flight < MAX_IN_FLIGHT:
+        if self._waiting and not self._error and self._has_room():
             ready = max(min(waiting.ready_at for waiting in self._waiting), self._paused_until)
             wait = min(wait, max(0.0, ready - self._deadline.clock()))
-        if not self._in_flight:
+        if not self._crew.under_way:
             self._asking.sleep(wait)
             return None
-        try:
-            result = self._results.get(timeout=wait)
-        except queue.Empty:
-            return None
-        self._in_flight -= 1
-        return result
+        return self._crew.result(wait)
 
-    def _settle(self, result: _Result) -> None:
-        """Books one answer: the call goes once more, goes in two halves, or is over."""
-        verdict, attempt = self._verdict(result), result.attempt
-        again = verdict.next is Next.RETRY and attempt.attempt < MAX_ATTEMPTS
-        again = again or (verdict.next is Next.RETRY_ONCE and attempt.attempt == 1)
-        if again and self._try_again(attempt, verdict):
+    def _settle(self, result: Result) -> None:
+        """Books one answer: the call goes once more, goes in pieces, or is over."""
+        verdict = self._verdict(result)
+        attempt = result.attempt if result.attempt.since is not None else replace(result.attempt, since=result.began)
+        if verdict.answered:
+            self._search.note_answer(result.ended)
+        if verdict.next is Next.NEW_TOKEN and self._try_with_new_token(attempt, result.token):
             return
-        if verdict.next is Next.NEW_TOKEN and self._try_with_new_token(result):
+        if attempt.role is not Role.WITNESS and attempt.call in self._open and self._put_off(attempt, verdict):
             return
-        self._record(result, verdict)
+        if not isinstance(result.answer, HeldBack):  # which was no call at all
+            self._record(result, verdict)
         if verdict.next is Next.NEW_TOKEN:
-            request_id = self.records[-1].request_id
-            self.error = self.error or TokenRejected(verdict.code, claims=verdict.claims, request_id=request_id)
-            return
-        self._open.discard(attempt.call)
-        if verdict.next is Next.SPLIT and len(attempt.call.mailboxes) > 1:
-            self._enqueue(attempt.call.halves())
-        else:
-            self._settled[attempt.call] = verdict.outcome
+            request_id = self._records[-1].request_id
+            self._error = self._error or TokenRejected(verdict.code, claims=verdict.claims, request_id=request_id)
+        elif attempt.role is Role.WITNESS:
+            self._search.hear_witness(answered=verdict.answered)
+            if attempt.call.mailboxes[0].casefold() in self._asked and verdict.answered:
+                self._settled[attempt.call] = verdict.outcome
+        elif attempt.call in self._open:
+            self._end(attempt, verdict)
 
-    def _verdict(self, result: _Result) -> Verdict:
+    def _end(self, attempt: Try, verdict: Verdict) -> None:
+        """The last word about a call, unless somebody else than its mailboxes may be to blame."""
+        call = attempt.call
+        if self._may_be_searched(attempt, verdict) and attempt.since is not None:
+            self._search.suspect(call, attempt.since, verdict)
+            return
+        self._open.discard(call)
+        if verdict.next is Next.SPLIT and len(call.mailboxes) > 1:
+            self._enqueue(call.halves(), Role.PLANNED)
+            return
+        self._settled[call] = verdict.outcome
+        if not isinstance(verdict.outcome, MailboxFailure):
+            for mailbox in crowded(call, verdict.outcome):
+                self._ask_for_less(call, mailbox)
+
+    def _may_be_searched(self, attempt: Try, verdict: Verdict) -> bool:
+        """Whether it may be one mailbox's doing; not when Microsoft wants to be left alone beyond the deadline."""
+        if verdict.next is Next.SEARCH and attempt.role is Role.PLANNED and len(attempt.call.mailboxes) == 1:
+            return False  # it was refused, which is as plain as can be
+        return verdict.suspicious and not self._error and (verdict.wait or 0.0) < self._deadline.remaining()
+
+    def _ask_for_less(self, call: ScheduleCall, mailbox: str) -> None:
+        """A mailbox with too many entries, over each half of the time; where that is too short it stays unreadable."""
+        halves = call.for_halves_of_time(mailbox, self._parts)
+        if halves and call.stretch is not None:
+            del self._settled[call]
+        for half in halves:  # before all others: where even a short time holds too much, that is found out soon
+            self._open.add(half)
+            self._waiting.insert(0, Try(half, self._deadline.clock()))
+        if not halves and call.stretch is not None:
+            self._forget(other for other in self._open if other.mailboxes == (mailbox,) and other.part == call.part)
+
+    def _forget(self, calls: Iterable[ScheduleCall]) -> None:
+        gone = set(calls)
+        self._open -= gone
+        self._waiting = [waiting for waiting in self._waiting if waiting.call not in gone]
+
+    def _verdict(self, result: Result) -> Verdict:
         if isinstance(result.answer, Answer):
             return judge_answer(result.answer, wall_clock=self._asking.wall_clock)
         if isinstance(result.answer, TimeoutError):
             return Verdict(Next.DONE, failure("timeout"), "timeout")  # the gate did not open in time
         if not isinstance(result.answer, IntegrationError):
             raise result.answer
-        if result.answer.permanent:  # our settings are unusable, and they are so for every call
-            self.error = self.error or result.answer
+        if result.answer.permanent or isinstance(result.answer, Throttled):
+            # Our settings are unusable, or the reader's calls are spent; it is so for every call.
+            self._error = self._error or result.answer
             return Verdict(Next.DONE, self._unasked(), result.answer.code)
         return broken(result.answer.code)
 
-    def _try_with_new_token(self, result: _Result) -> bool:
+    def _try_with_new_token(self, attempt: Try, token: Secret) -> bool:
         """401: one new token for all calls, and one more try for each call that was refused."""
-        if result.attempt.renewed or self.error:
+        if attempt.renewed or self._error:
             return False
-        if self._token == result.token:
-            self._renew_token(result.token)
-        if self.error:
+        if self._token == token:
+            self._renew_token(token)
+        if self._error:
             return False
-        again = replace(result.attempt, attempt=result.attempt.attempt + 1, renewed=True)
-        self._waiting.insert(0, again)
+        self._waiting.insert(0, replace(attempt, attempt=attempt.attempt + 1, renewed=True))
         return True
 
-    def _try_again(self, attempt: _Try, verdict: Verdict) -> bool:
-        """Queues the call once more; False when the wait would not leave time for it."""
+    def _put_off(self, attempt: Try, verdict: Verdict) -> bool:
+        """Queues the call once more; False when that is of no use, or the wait would not leave time for it."""
+        again = verdict.next is Next.RETRY and attempt.attempt < MAX_ATTEMPTS
+        again = again or (verdict.next is Next.RETRY_ONCE and attempt.attempt == 1)
+        if not again or self._error:
+            return False
+        if verdict.suspicious and (attempt.role is not Role.PLANNED or self._has_been_heard(attempt, verdict)):
+            return False
         wait = verdict.wait
         if wait is None:
             wait = _BACK_OFF_SECONDS * 2 ** (attempt.attempt - 1) * (0.5 + self._asking.jitter())
         wait = min(wait, WAIT_CAP_SECONDS)
-        if wait >= self._deadline.remaining() or self.error:
+        if wait >= self._deadline.remaining():
             return False
         ready_at = self._deadline.clock() + wait
         if isinstance(verdict.outcome, MailboxFailure) and verdict.outcome.code == "throttled":
@@ -223,11 +259,63 @@ class Run:
         self._waiting.append(replace(attempt, attempt=attempt.attempt + 1, ready_at=ready_at))
         return True
 
-    def _record(self, result: _Result, verdict: Verdict) -> None:
+    def _has_been_heard(self, attempt: Try, verdict: Verdict) -> bool:
+        """Whether the same call once more would say nothing new: its mailboxes are better asked in pieces.
+
+        One that hung has had its time. One that was answered with a fault has had its retry, and others were answered.
+        """
+        if verdict.code == "timeout":
+            return True
+        if verdict.wait is not None:
+            return False
+        return attempt.attempt > 1 and len(attempt.call.mailboxes) > 1 and self._search.service_works(attempt.since)
+
+    # --- who is to blame ------------------------------------------------------------------------------------------
+    def _look_for_culprits(self) -> None:
+        """Calls that failed though others were answered go in pieces, or are the fault of their only mailbox."""
+        search = self._search
+        if search.idle:
+            return
+        for suspect in search.convicted():
+            self._blame(suspect)
+        if (witness := search.call_witness()) is not None:
+            self._waiting.insert(0, Try(witness, self._deadline.clock(), Role.WITNESS))
+        elif not self._crew.under_way and not self._waiting:
+            self._acquit()
+        self._resume()
+
+    def _blame(self, suspect: Suspect) -> None:
+        people = suspect.call.mailboxes
+        same = [waiting.call for waiting in self._waiting if waiting.call.mailboxes == people]
+        self._waiting = [waiting for waiting in self._waiting if waiting.call.mailboxes != people]
+        self._enqueue(self._search.blame(suspect, same), Role.PIECE)
+        if self._search.holds(suspect.call):
+            return
+        self._open.discard(suspect.call)
+        if len(people) == 1:
+            self._settled[suspect.call] = suspect.outcome
+            self._open.difference_update(same)
+
+    def _acquit(self) -> None:
+        """Nothing shows that the service works: the calls have failed, and nobody is to blame."""
+        for call, suspect in self._search.suspects.items():
+            self._open.discard(call)
+            self._settled[call] = suspect.outcome
+        self._search.suspects.clear()
+
+    def _resume(self) -> None:
+        """What was held back is asked for, without those who were found."""
+        for held in self._search.released(self._open):
+            self._open.discard(held)
+            well = [mailbox for mailbox in held.mailboxes if mailbox.casefold() not in self._search.poison]
+            if well:
+                self._enqueue([held.only(well)], Role.PLANNED)
+
+    def _record(self, result: Result, verdict: Verdict) -> None:
         answer = result.answer if isinstance(result.answer, Answer) else None
         if verdict.details:
             tell(DetailsSent())
-        self.records.append(
+        self._records.append(
             CallRecord(
                 status=answer.status if answer else None,
                 code=verdict.code,
@@ -239,38 +327,4 @@ class Run:
                 body_bytes=len(answer.body) if answer else 0,
                 details=verdict.details,
             )
-        )
-
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            self._results.put(self._ask(*job))
-
-    def _ask(self, attempt: _Try, token: Secret) -> _Result:
-        """One exchange, in a worker thread."""
-        began = self._deadline.clock()
-        answer: Answer | BaseException
-        try:
-            with self._asking.gate.acquire(self._deadline):
-                began = self._deadline.clock()
-                answer = watched("graph", lambda: self._exchange(attempt, token))
-        except IntegrationError as error:
-            answer = without_frames(error)
-        except BaseException as error:  # noqa: BLE001 - judged, or raised again, by the thread that waits for it
-            answer = error
-        return _Result(attempt, token, began, self._deadline.clock(), answer)
-
-    def _exchange(self, attempt: _Try, token: Secret) -> Answer:
-        return exchange(
-            self._asking.session,
-            "POST",
-            self._asking.url,
-            headers={
-                "Authorization": f"Bearer {token.reveal()}",
-                "Accept": "application/json",
-                "Content-Type": "application/json",
-                "Prefer": 'outlook.timezone="UTC"',
-                "client-request-id": attempt.client_request_id,
-            },
-            body=request_body(attempt.call.mailboxes, self._parts[attempt.call.part]),
-            deadline=self._deadline,
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
 
 from microsoft.errors import IntegrationError
 from microsoft.reasons import REASONS, reason
@@ -33,6 +35,7 @@ _ENTRY_CODES: dict[str, str] = {
     "ErrorMailboxMoveInProgress": "unavailable",
     "ErrorFreeBusyGenerationFailed": "unavailable",
 }
+_CROWDED = frozenset(code for code, ours in _ENTRY_CODES.items() if ours == "too_many_entries")
 _RETRYABLE = frozenset({"timeout", "throttled", "unavailable", "no_data"})
 
 
@@ -52,7 +55,10 @@ class MailboxFailure:
 
 @dataclass(frozen=True, slots=True)
 class MailboxSchedule:
-    """What Microsoft gave for a mailbox: one entry per part of the window, in order."""
+    """What Microsoft gave for a mailbox: an entry for each part of the window, in order, or for each stretch of one.
+
+    Whatever stands across a seam is in the entries on both sides.
+    """
 
     entries: tuple[ScheduleInformation, ...]
 
@@ -79,12 +85,15 @@ class CallRecord:
 class ScheduleReport:
     """The answer to a whole question. `results`: every address that was asked, by its `str.casefold`.
 
-    `error`: why asking had to stop: no access token could be had or kept, or our own settings are unusable.
+    `error`: why asking had to stop: no access token could be had or kept, our own settings are unusable, or the calls
+    that the reader is allowed are spent. `poison`: who, of those that failed, made whole calls fail while the service
+    answered others.
     """
 
     results: dict[str, MailboxSchedule | MailboxFailure]
     calls: tuple[CallRecord, ...]
     error: IntegrationError | None = None
+    poison: frozenset[str] = frozenset()
 
 
 CallOutcome = Sequence[ScheduleInformation | Malformed] | MailboxFailure
@@ -102,16 +111,43 @@ def plain(code: str) -> str:
     return _PLAIN.sub("", code)[:64]
 
 
+def crowded(call: ScheduleCall, entries: Sequence[ScheduleInformation | Malformed]) -> tuple[str, ...]:
+    """Which mailboxes of a call hold more entries than Microsoft gives at once; asked for less time they answer."""
+    keys = {
+        (entry.schedule_id or "").casefold()
+        for entry in entries
+        if isinstance(entry, ScheduleInformation) and entry.error and entry.error.response_code in _CROWDED
+    }
+    return tuple(mailbox for mailbox in call.mailboxes if mailbox.casefold() in keys) if keys else ()
+
+
+_Found = ScheduleInformation | MailboxFailure
+
+
 def join(outcomes: Mapping[ScheduleCall, CallOutcome], part_count: int) -> dict[str, MailboxSchedule | MailboxFailure]:
-    """Puts the parts of each mailbox together; a mailbox that failed in one part has failed."""
-    found: dict[str, list[ScheduleInformation | MailboxFailure | None]] = {}
+    """Puts the parts of each mailbox together; a mailbox that failed in one part has failed.
+
+    Of two calls for the same the later counts. Where stretches of a part were asked for, they stand for it.
+    """
+    found: dict[str, list[_Found | None]] = {}
+    stretches: dict[tuple[str, int], dict[datetime, _Found]] = {}
     for call, outcome in outcomes.items():
         answers = {} if isinstance(outcome, MailboxFailure) else _by_mailbox(outcome)
         for mailbox in call.mailboxes:
             key = mailbox.casefold()
-            slots = found.setdefault(key, [None] * part_count)
-            slots[call.part] = outcome if isinstance(outcome, MailboxFailure) else _judge(answers.get(key))
-    return {key: _whole(slots) for key, slots in found.items()}
+            said = outcome if isinstance(outcome, MailboxFailure) else _judge(answers.get(key))
+            if call.stretch is None:
+                found.setdefault(key, [None] * part_count)[call.part] = said
+            else:
+                stretches.setdefault((key, call.part), {})[call.stretch.start] = said
+    return {
+        key: _whole([_in_order(stretches.get((key, part)), slot) for part, slot in enumerate(slots)])
+        for key, slots in found.items()
+    }
+
+
+def _in_order(stretches: Mapping[datetime, _Found] | None, slot: _Found | None) -> list[_Found | None]:
+    return [slot] if stretches is None else [stretches[start] for start in sorted(stretches)]
 
 
 def _by_mailbox(
@@ -136,12 +172,12 @@ def _judge(entry: ScheduleInformation | Malformed | None) -> ScheduleInformation
     return entry
 
 
-def _whole(slots: Sequence[ScheduleInformation | MailboxFailure | None]) -> MailboxSchedule | MailboxFailure:
+def _whole(parts: Sequence[Sequence[_Found | None]]) -> MailboxSchedule | MailboxFailure:
     entries: list[ScheduleInformation] = []
-    for slot in slots:
-        if isinstance(slot, MailboxFailure):
-            return slot
-        if slot is None:
+    for said in chain.from_iterable(parts):
+        if isinstance(said, MailboxFailure):
+            return said
+        if said is None:
             return failure("timeout")
-        entries.append(slot)
+        entries.append(said)
     return MailboxSchedule(tuple(entries))

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise, product
 
@@ -18,6 +18,9 @@ MIN_WINDOW = timedelta(minutes=5)  # the smallest interval, which must not excee
 _MIN_INTERVAL, _MAX_INTERVAL = 5, 1440
 
 
+MIN_HALF = timedelta(hours=6)  # a thousand entries in so short a time are no calendar
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One stretch [start, end) of the window, in UTC."""
@@ -25,21 +28,39 @@ class Part:
     start: datetime
     end: datetime
 
+    def halves(self) -> tuple[Part, Part] | None:
+        """Two that meet; None when they would be too short."""
+        middle = self.start + timedelta(seconds=(self.end - self.start) // timedelta(seconds=2))
+        if middle - self.start < MIN_HALF:
+            return None
+        return Part(self.start, middle), Part(middle, self.end)
+
 
 @dataclass(frozen=True, slots=True)
 class ScheduleCall:
-    """One request: which mailboxes (as asked) over which part of the window."""
+    """One request: which mailboxes (as asked) over which part of the window, or over a stretch of it."""
 
     part: int
     mailboxes: tuple[str, ...]
+    stretch: Part | None = None
+
+    def only(self, mailboxes: Sequence[str]) -> ScheduleCall:
+        """The same question for these."""
+        return replace(self, mailboxes=tuple(mailboxes))
 
     def halves(self) -> tuple[ScheduleCall, ScheduleCall]:
         """The same question in two, should Microsoft lower its limit."""
         middle = len(self.mailboxes) // 2
-        return (
-            ScheduleCall(self.part, self.mailboxes[:middle]),
-            ScheduleCall(self.part, self.mailboxes[middle:]),
-        )
+        return self.only(self.mailboxes[:middle]), self.only(self.mailboxes[middle:])
+
+    def over(self, parts: Sequence[Part]) -> Part:
+        """Which time is asked for."""
+        return self.stretch or parts[self.part]
+
+    def for_halves_of_time(self, mailbox: str, parts: Sequence[Part]) -> tuple[ScheduleCall, ...]:
+        """Two questions for one mailbox that holds too much; none when they would be too short."""
+        halves = self.over(parts).halves() or ()
+        return tuple(ScheduleCall(self.part, (mailbox,), half) for half in halves)
 
 
 def window_parts(start: datetime, end: datetime) -> tuple[Part, ...]:
@@ -59,10 +80,17 @@ def window_parts(start: datetime, end: datetime) -> tuple[Part, ...]:
     return tuple(Part(*pair) for pair in pairwise(bounds))
 
 
-def plan_calls(mailboxes: Sequence[str], parts: Sequence[Part]) -> tuple[ScheduleCall, ...]:
-    """One call per part and group of at most 20 mailboxes; an address given twice (any case) counts once."""
-    unique = tuple({mailbox.casefold(): mailbox for mailbox in mailboxes}.values())
-    groups = [unique[first : first + MAX_MAILBOXES] for first in range(0, len(unique), MAX_MAILBOXES)]
+def plan_calls(
+    mailboxes: Sequence[str], parts: Sequence[Part], alone: Collection[str] = ()
+) -> tuple[ScheduleCall, ...]:
+    """One call per part and group of at most 20 mailboxes; an address given twice (any case) counts once.
+
+    Each of `alone` (by `str.casefold`) has calls of its own, behind the others.
+    """
+    unique = {mailbox.casefold(): mailbox for mailbox in mailboxes}
+    together = tuple(mailbox for key, mailbox in unique.items() if key not in alone)
+    groups = [together[first : first + MAX_MAILBOXES] for first in range(0, len(together), MAX_MAILBOXES)]
+    groups += [(mailbox,) for key, mailbox in unique.items() if key in alone]
     return tuple(ScheduleCall(part, group) for group, part in product(groups, range(len(parts))))
 
 

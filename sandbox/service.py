@@ -30,8 +30,8 @@ class Sandbox:
 
     `clock` defaults to the machine's; `seed` makes the calendars; with `state_dir` consents, revocations,
     conditions and the tokens' secret survive a restart. `options` may be changed at any time, `faults`
-    ordered, `conditions` set and cured, `counters` read, `directory` extended; `sleep` is what delays use,
-    and may be replaced.
+    ordered, `conditions` set and cured, `counters` and `throttle` read, `directory` extended; `sleep` is what
+    delays use, and may be replaced.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Sandbox:
         self.grants, self.conditions = world.grants, world.conditions
         self.faults = Faults()
         self.sleep = sleep
-        self._throttle, self._quota = Throttle(self.counters), Quota()
+        self.throttle, self._quota = Throttle(self.counters), Quota()
         self.entra, self.graph = Entra(world), Graph(world)
         self.batch = Batch(graph=self.graph, counters=self.counters, handle=self.handle)
         self.control = Control(self)
@@ -89,7 +89,7 @@ class Sandbox:
         if wait:
             self.counters.add("throttled", whose=mailbox)
             return self.graph.exhausted(request, wait)
-        with self._throttle.slot(mailbox, limits.max_concurrent) as admitted:
+        with self.throttle.slot(mailbox, limits.max_concurrent) as admitted:
             if admitted:
                 self._wait(limits.latency)
                 return self._faulty(request)

@@ -21,6 +21,11 @@ class Throttle:
         self._flying: Counter[str] = Counter()
         self._counters = counters
 
+    def flying(self, mailbox: str) -> int:
+        """Return how many calls are in flight for a mailbox, of whom nobody may be waiting for any more."""
+        with self._lock:
+            return self._flying[mailbox.casefold()]
+
     @contextmanager
     def slot(self, mailbox: str, limit: int) -> Iterator[bool]:
         """Hold a slot while the call runs; yields False when the call is one too many.

@@ -15,8 +15,8 @@ from microsoft.graph import GraphClient
 from microsoft.http import DoorSession, build_session
 from microsoft.secret import Secret
 from tenants import simulation
-from tenants.coordination import ReaderGate
 from tenants.models import Account
+from tenants.places import ReaderGate, Urgency
 
 
 def credential() -> ClientCredential:
@@ -85,6 +85,7 @@ def _session(ca_bundle: str) -> DoorSession:
     return build_session(ca_bundle or None, max(32, settings.SWEEP_WIDTH))
 
 
-def graph_for(account: Account, reader_key: str) -> GraphClient:
-    """A client that keeps to the four calls in flight that Microsoft allows one reader (tenant and oid)."""
-    return GraphClient(graph_url(account), _session(settings.MICROSOFT_CA_BUNDLE), gate=ReaderGate(reader_key))
+def graph_for(account: Account, reader_key: str, urgency: Urgency = Urgency.PERSON) -> GraphClient:
+    """A client that keeps to what Microsoft allows one reader (tenant and oid); people come before background work."""
+    gate = ReaderGate(reader_key, urgency)
+    return GraphClient(graph_url(account), _session(settings.MICROSOFT_CA_BUNDLE), gate=gate)

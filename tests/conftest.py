@@ -32,7 +32,13 @@ def _own_limits_and_cache(settings: Any, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def microsoft(settings: Any) -> Iterator[Sandbox]:
+def on_sockets() -> tuple[str, ...]:
+    """Addresses that are asked over real sockets all the same."""
+    return ()
+
+
+@pytest.fixture
+def microsoft(settings: Any, on_sockets: tuple[str, ...]) -> Iterator[Sandbox]:
     """Entra ID and Graph for the product under test; the sandbox's own behaviour, without a socket."""
     settings.PUBLIC_URL = "http://localhost:8000"
     settings.ALLOWED_HOSTS = ["*"]
@@ -43,7 +49,7 @@ def microsoft(settings: Any) -> Iterator[Sandbox]:
     settings.MICROSOFT_GRAPH_URL = GRAPH
     settings.MICROSOFT_CA_BUNDLE = ""
     sandbox = Sandbox()
-    with intercepted(sandbox):
+    with intercepted(sandbox, passthru=on_sockets):
         yield sandbox
 
 

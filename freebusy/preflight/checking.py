@@ -20,13 +20,14 @@ from freebusy.core.schedule import Unreadable
 from freebusy.models import Preflight, PreflightAddress
 from freebusy.preflight.findings import FOREIGN_DOMAIN, READABLE, UNASKED
 from freebusy.problems import NotConnected
-from microsoft.errors import IntegrationError, Refused, Throttled, Unavailable
+from microsoft.errors import HeldBack, IntegrationError, Refused, Throttled, Unavailable
 from microsoft.graph import MailboxSchedule, ScheduleReport
 from microsoft.http import Deadline
 from microsoft.schedule_report import plain
 from tenants import breakers, microsoft365
 from tenants.batches import update_each
 from tenants.models import Connection
+from tenants.places import Urgency
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ OUTAGE = timedelta(minutes=15)  # so long after its start a run still waits for 
 
 
 class _HeldUp(Exception):
-    """No answer for anybody. `error`: why; `asked`: False when a breaker kept even the question back."""
+    """No answer for anybody. `error`: why; `asked`: False when a breaker or our own limits kept the question back."""
 
     def __init__(self, error: IntegrationError, *, asked: bool = True) -> None:
         super().__init__(error.code)
@@ -108,7 +109,8 @@ def _ask(run: Preflight, addresses: Sequence[str]) -> list[Result]:
         raise _HeldUp(error, asked=False) from None
     start = timezone.now().astimezone(UTC).replace(second=0, microsecond=0)
     window = Interval(to_instant(start), to_instant(start + WINDOW))
-    report = asking.ask(account, connection, own, window, Deadline.after(PATIENCE_SECONDS))
+    deadline = Deadline.after(PATIENCE_SECONDS)
+    report = asking.ask(account, connection, own, window, deadline, Urgency.BACKGROUND)
     if not any(isinstance(result, MailboxSchedule) for result in report.results.values()):
         _raise_if_held_up(report, connection)
     found = {address: asking.schedule_of(result, window) for address, result in report.results.items()}
@@ -133,7 +135,7 @@ def _raise_if_held_up(report: ScheduleReport, connection: Connection) -> None:
     asked = report.calls[-1].retry_after if report.calls else None
     if isinstance(failure, Unavailable | Throttled) and asked is not None:
         failure.retry_after = asked
-    raise _HeldUp(failure)
+    raise _HeldUp(failure, asked=not isinstance(failure, HeldBack))
 
 
 def _put_off(run: Preflight, rows: Sequence[PreflightAddress], held_up: _HeldUp) -> None:

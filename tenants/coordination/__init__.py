@@ -7,21 +7,18 @@ product's data nor takes part in its transactions.
 from __future__ import annotations
 
 import logging
-import random
 import sqlite3
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Protocol
-from uuid import uuid4
 
 from django.conf import settings
 from redis.exceptions import RedisError
 
-from microsoft.http import Deadline
 from tenants.coordination.embedded import SqliteCoordinator
 from tenants.coordination.redis_store import RedisCoordinator
+from tenants.coordination.terms import Refusal, Terms
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +29,18 @@ Change = Callable[[bytes | None], bytes | None]
 class Coordinator(Protocol):
     """What both stores can do."""
 
-    def take_slot(self, name: str, holder: str, limit: int, seconds: float) -> int | None:
-        """Number of the slot taken among `limit`, or None when all are held; a forgotten slot returns by itself."""
+    def take_slot(self, name: str, holder: str, terms: Terms, *, seconds: float, waited: float = 0.0) -> int | Refusal:
+        """Number of the place taken, which counts one call; a forgotten place returns by itself after `seconds`.
+
+        Whoever is refused since the places are held is known to wait from now on, `waited` seconds before, and should
+        ask again soon, or `stop_waiting`.
+        """
 
     def free_slot(self, name: str, holder: str, slot: int) -> None:
         """Gives back what this holder still holds."""
+
+    def stop_waiting(self, name: str, holder: str) -> None:
+        """Nobody need wait for this holder any more."""
 
     def admit(self, name: str, per_second: float, burst: int) -> float:
         """0.0 when one more request of `name` is admitted, else the seconds to wait (token bucket)."""
@@ -67,54 +71,16 @@ def coordinator() -> Coordinator:
     return _coordinator(settings.REDIS_URL, settings.REDIS_NAMESPACE, str(settings.COORDINATION_FILE))
 
 
-class ReaderGate:
-    """At most `limit` calls in flight for one reader over all processes; raises TimeoutError at the deadline.
-
-    Microsoft allows four concurrent requests per app and mailbox:
-    https://learn.microsoft.com/graph/throttling-limits#outlook-service-limits
-    """
-
-    def __init__(self, reader: str, *, limit: int = 4, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._name = f"graph:{reader}"
-        self._limit = limit
-        self._sleep = sleep
-
-    @contextmanager
-    def acquire(self, deadline: Deadline) -> Iterator[None]:
-        """Holds one slot; it returns by itself soon after the deadline should this process die.
-
-        While the store cannot be reached every call goes ahead: Microsoft still refuses what is too much, and
-        answers matter more than a tidy quota.
-        """
-        holder = str(uuid4())
-        slot = None
-        with _going_on_without_the_store():
-            slot = self._take(holder, deadline)
-        try:
-            yield
-        finally:
-            if slot is not None:
-                with _going_on_without_the_store():
-                    coordinator().free_slot(self._name, holder, slot)
-
-    def _take(self, holder: str, deadline: Deadline) -> int:
-        store = coordinator()
-        while (slot := store.take_slot(self._name, holder, self._limit, deadline.remaining() + 2.0)) is None:
-            if deadline.expired:
-                raise TimeoutError(self._name)
-            self._sleep(min(random.uniform(0.01, 0.04), max(deadline.remaining(), 0.0)))
-        return slot
-
-
 def admit(name: str, per_second: float, burst: int) -> float:
     """0.0 when one more request of `name` is admitted, else seconds to wait; all are while the store is away."""
-    with _going_on_without_the_store():
+    with going_on_without_the_store():
         return coordinator().admit(name, per_second, burst)
     return 0.0
 
 
 @contextmanager
-def _going_on_without_the_store() -> Iterator[None]:
+def going_on_without_the_store() -> Iterator[None]:
+    """Answers matter more than a tidy quota: what is too much Microsoft still refuses."""
     try:
         yield
     except (RedisError, sqlite3.Error) as error:

@@ -7,12 +7,63 @@ from typing import cast
 
 import redis
 
+from tenants.coordination.terms import BUCKET_SECONDS, BUCKETS, MARK_SECONDS, Refusal, Terms
+
+# Numbered keys hold the places, `:calls` counts by ten seconds what was begun, `:waiting` says who waits since when.
 _TAKE = """
-for number = 0, ARGV[2] - 1 do
-  local key = KEYS[1] .. ':' .. number
-  if redis.call('SET', key, ARGV[1], 'NX', 'PX', ARGV[3]) then return number end
+local t = redis.call('TIME'); local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local holder, lease, since = ARGV[1], ARGV[2], t[1] * 1000000 + t[2] - ARGV[3]
+local places, calls, spare, rank = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local step, buckets, mark = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
+local counted, waiting = KEYS[1] .. ':calls', KEYS[1] .. ':waiting'
+
+local bucket, spent, counts = math.floor(now / step), 0, {}
+local kept = redis.call('HGETALL', counted)
+for i = 1, #kept, 2 do
+  local number = tonumber(kept[i])
+  if number <= bucket - buckets then
+    redis.call('HDEL', counted, kept[i])
+  else
+    spent = spent + kept[i + 1]
+    counts[#counts + 1] = {number, tonumber(kept[i + 1])}
+  end
 end
-return -1
+if spent >= calls then
+  table.sort(counts, function(a, b) return a[1] < b[1] end)
+  for _, count in ipairs(counts) do
+    spent = spent - count[2]
+    if spent < calls then return {-2, (count[1] + buckets) * step - now} end
+  end
+  return {-2, buckets * step}
+end
+
+local before, marks = 0, redis.call('HGETALL', waiting)
+for i = 1, #marks, 2 do
+  if marks[i] == holder then since = math.min(since, tonumber(string.match(marks[i + 1], '%d+ (%d+)'))) end
+end
+for i = 1, #marks, 2 do
+  local theirs, began, ends = string.match(marks[i + 1], '(%d+) (%d+) (%d+)')
+  theirs, began = tonumber(theirs), tonumber(began)
+  if tonumber(ends) < now then
+    redis.call('HDEL', waiting, marks[i])
+  elseif marks[i] ~= holder and (theirs < rank or (theirs == rank and began < since)) then
+    before = before + 1
+  end
+end
+local free, first = 0, -1
+for number = places - 1, 0, -1 do
+  if redis.call('EXISTS', KEYS[1] .. ':' .. number) == 0 then free, first = free + 1, number end
+end
+if free > before + spare then
+  redis.call('SET', KEYS[1] .. ':' .. first, holder, 'PX', lease)
+  redis.call('HINCRBY', counted, bucket, 1)
+  redis.call('PEXPIRE', counted, buckets * step)
+  if #marks > 0 then redis.call('HDEL', waiting, holder) end
+  return {first, 0}
+end
+redis.call('HSET', waiting, holder, string.format('%d %.0f %.0f', rank, since, now + mark))
+redis.call('PEXPIRE', waiting, mark)
+return {-1, 0}
 """
 _FREE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 _ADMIT = """
@@ -39,13 +90,19 @@ class RedisCoordinator:
         self._free = client.register_script(_FREE)
         self._admit = client.register_script(_ADMIT)
 
-    def take_slot(self, name: str, holder: str, limit: int, seconds: float) -> int | None:
-        milliseconds = max(int(seconds * 1000), 1)
-        slot = cast(int, self._take(keys=[f"{self._namespace}:slot:{name}"], args=[holder, limit, milliseconds]))
-        return None if slot < 0 else slot
+    def take_slot(self, name: str, holder: str, terms: Terms, *, seconds: float, waited: float = 0.0) -> int | Refusal:
+        times: tuple[int, ...] = (max(int(seconds * 1000), 1), int(waited * 1_000_000))
+        wanted: tuple[int, ...] = (terms.places, terms.calls, terms.spare, terms.rank)
+        rules: tuple[int, ...] = (BUCKET_SECONDS * 1000, BUCKETS, int(MARK_SECONDS * 1000))
+        answer = self._take(keys=[f"{self._namespace}:slot:{name}"], args=[holder, *times, *wanted, *rules])
+        slot, wait = cast(tuple[int, int], answer)
+        return slot if slot >= 0 else Refusal(wait / 1000)
 
     def free_slot(self, name: str, holder: str, slot: int) -> None:
         self._free(keys=[f"{self._namespace}:slot:{name}:{slot}"], args=[holder])
+
+    def stop_waiting(self, name: str, holder: str) -> None:
+        self._client.hdel(f"{self._namespace}:slot:{name}:waiting", holder)
 
     def read(self, name: str) -> bytes | None:
         return cast(bytes | None, self._client.get(f"{self._namespace}:kept:{name}"))

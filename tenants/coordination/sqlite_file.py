@@ -16,18 +16,22 @@ class SqliteFile:
     def __init__(self, file: str, tables: str) -> None:
         self._file = file
         self._local = threading.local()
+        self._turns: dict[int, threading.Lock] = {}
         self._make(tables)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         db = self.connection()
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            yield db
-        except BaseException:
-            db.execute("ROLLBACK")
-            raise
-        db.execute("COMMIT")
+        # A thread that meets another's transaction would be put to sleep by SQLite for a millisecond and more. By
+        # process, like the connections: a lock that was held at a fork is held for ever in the child.
+        with self._turns.setdefault(os.getpid(), threading.Lock()):
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
+            db.execute("COMMIT")
 
     def connection(self) -> sqlite3.Connection:
         held: dict[int, sqlite3.Connection] = self._local.__dict__.setdefault("by_process", {})

@@ -120,7 +120,7 @@ def test_the_second_roster_waits_for_the_first(contoso: Account, support: Client
 def test_a_run_is_told_with_result_cause_and_fix_on_the_page_and_in_the_csv(
     contoso: Account, support: Client, microsoft: Sandbox
 ) -> None:
-    microsoft.control.set({"trouble": {BOB: "ErrorServiceDiscoveryFailed"}})
+    microsoft.control.set({"trouble": {BOB: "ErrorServiceDiscoveryFailed", "gil@contoso.example": "5006"}})
     given = f"{ANN}\n{BOB}\ngil@contoso.example\nhal@contoso.example\nnobody@contoso.example\nfay@fabrikam.example\nx@"
     run = run_of(send(support, given))
     tasks.check_preflights()

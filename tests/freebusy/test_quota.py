@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from django.db import connections
 
+from freebusy.probes import probe
 from sandbox import Sandbox
+from tenants import breakers
 from tenants.models import Account
 from tests.conftest import READER
 from tests.factories import Api, make_account, make_api_key
@@ -89,14 +91,39 @@ def test_mailboxes_and_window_multiply(availability: Ask, microsoft: Sandbox) ->
 
 
 def test_a_mailbox_unreadable_in_one_part_is_unknown_as_a_whole(availability: Ask, microsoft: Sandbox) -> None:
-    start = datetime.fromisoformat("2027-01-10T00:00:00+00:00")
-    minute = timedelta(minutes=1)
-    crowded = [((start + n * minute).isoformat(), (start + (n + 1) * minute).isoformat()) for n in range(1001)]
+    start, second = datetime.fromisoformat("2027-01-10T00:00:00+00:00"), timedelta(seconds=1)
+    crowded = [((start + n * second).isoformat(), (start + (n + 1) * second).isoformat()) for n in range(1001)]
     person = mailbox(microsoft, "person", *crowded)
     well = mailbox(microsoft, "well", crowded[0])
     ill, good = availability(question(person, well, **window(100)))["attendees"]
     assert (ill["state"], ill["problem"]["code"], ill["blocks"]) == ("unknown", "too_many_entries", [])
     assert codes(good) == ["OUTLOOK_BUSY"]
+
+
+def test_a_mailbox_with_too_many_entries_is_asked_for_by_halves_of_the_time_and_costs_the_others_nothing(
+    availability: Ask, microsoft: Sandbox
+) -> None:
+    start, hour = datetime.fromisoformat("2027-01-01T00:00:00+00:00"), timedelta(hours=1)
+    bounds = [(start + n * hour, start + n * hour + hour / 2) for n in range(60 * 24)]
+    bounds += [(start + timedelta(days=29), start + timedelta(days=31))]  # across the cut
+    crowded = mailbox(microsoft, "crowded", *((begin.isoformat(), end.isoformat()) for begin, end in bounds))
+    others = crowd(microsoft, 19)
+    microsoft.counters.reset()
+    answer = availability(question(*others, crowded, **window(60), time_zone="UTC", include_ignored=True))
+    assert {person["state"] for person in answer["attendees"]} == {"known"}
+    assert [seen.mailboxes for seen in microsoft.counters.seen] == [20, 1, 1]
+    found = [(block["start"], block["end"]) for block in answer["attendees"][-1]["blocks"]]
+    assert found == sorted((begin.isoformat(), end.isoformat()) for begin, end in bounds)
+
+
+def test_a_mailbox_with_too_many_entries_however_short_the_time_is_given_up_soon(
+    availability: Ask, microsoft: Sandbox
+) -> None:
+    person = mailbox(microsoft, "person", trouble="ErrorResultSetTooBig")
+    microsoft.counters.reset()
+    [answer] = availability(question(person, **window(61)))["attendees"]
+    assert answer["problem"]["code"] == "too_many_entries"
+    assert microsoft.counters["get_schedule"] <= 1 + 4 * 7  # four ways down at a time, seven halvings deep
 
 
 def test_four_calls_at_a_time_are_used(availability: Ask, microsoft: Sandbox) -> None:
@@ -138,6 +165,37 @@ def test_a_lower_limit_of_mailboxes_is_met_by_halves(availability: Ask, microsof
     microsoft.options.max_mailboxes = 10
     answer = availability(question(*people))
     assert {person["state"] for person in answer["attendees"]} == {"known"}
+
+
+def test_when_the_calls_of_ten_minutes_are_spent_it_says_when_to_ask_again_and_blames_nobody(
+    api: Api, microsoft: Sandbox, settings: Any
+) -> None:
+    people = crowd(microsoft, 20)
+    used = 1  # by the consent
+    settings.GRAPH_CALLS = used + 2
+    microsoft.counters.reset()
+    answers = [api.post("contoso", "availability", question(*people, max_age_seconds=0)) for _ in range(9)]
+    assert [answer.status_code for answer in answers] == [200] * 2 + [503] * 7
+    assert 590 < int(answers[-1]["Retry-After"]) <= 620
+    assert_microsoft_was_content(microsoft, 2)
+    assert breakers.standing() == []
+
+
+def test_what_was_read_before_the_calls_are_spent_is_given(
+    availability: Ask, microsoft: Sandbox, settings: Any
+) -> None:
+    settings.GRAPH_CALLS = 3
+    answer = availability(question(*crowd(microsoft, 60)))
+    states = [(person["state"], (person["problem"] or {}).get("code")) for person in answer["attendees"]]
+    assert sorted(states, key=str) == [("known", None)] * 40 + [("unknown", "throttled")] * 20
+
+
+def test_background_work_leaves_calls_to_people(contoso: Account, api: Api, microsoft: Sandbox, settings: Any) -> None:
+    settings.GRAPH_CALLS, settings.GRAPH_CALLS_FOR_PEOPLE = 3, 2
+    microsoft.counters.reset()
+    probe(contoso.connection)
+    assert microsoft.counters["get_schedule"] == 0
+    assert api.post("contoso", "availability", question(*crowd(microsoft, 20))).status_code == 200
 
 
 def test_every_call_asks_for_utc_and_gzip_under_an_id_of_its_own(availability: Ask, microsoft: Sandbox) -> None:
