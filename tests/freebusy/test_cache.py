@@ -490,8 +490,8 @@ def test_age_zero_shares_with_nobody(crowded: Api, microsoft: Sandbox) -> None:
 
 def test_those_who_waited_learn_of_the_failure_of_the_read_they_waited_for(crowded: Api, microsoft: Sandbox) -> None:
     moved = mailbox(microsoft, "moved", trouble="ErrorMailboxMoveInProgress")
-    held_until(microsoft, waiting=9)
-    answers = together(crowded, [question("ann@contoso.example", moved)] * 10)
+    held_until(microsoft, waiting=5)
+    answers = together(crowded, [question("ann@contoso.example", moved)] * 6)
     assert {answer.json()["attendees"][1]["problem"]["code"] for answer in answers} == {"unavailable"}
     assert microsoft.counters["get_schedule"] == 1
 
@@ -514,8 +514,8 @@ def test_one_who_runs_out_of_time_leaves_the_read_to_those_who_have_some_left(
 
 def test_many_who_wait_for_a_microsoft_that_is_down_cost_it_one_question(crowded: Api, microsoft: Sandbox) -> None:
     down(microsoft)
-    held_until(microsoft, waiting=9)
-    answers = together(crowded, [question("ann@contoso.example")] * 10)
+    held_until(microsoft, waiting=5)
+    answers = together(crowded, [question("ann@contoso.example")] * 6)
     assert {answer.status_code for answer in answers} == {503}
     assert [seen.status for seen in microsoft.counters.seen] == [503]
 
