@@ -19,11 +19,12 @@ from freebusy.cache.flights import Trouble
 from freebusy.core.intervals import SECOND, Interval, from_instant, to_instant
 from freebusy.core.schedule import External, Schedule, Unreadable
 from freebusy.problems import MicrosoftUnavailable, NotConnected
-from microsoft.errors import ConsentRequired, IntegrationError, Throttled, Unavailable
+from microsoft.errors import ConsentRequired, HeldBack, IntegrationError, Throttled, Unavailable
 from microsoft.graph import CallRecord, ScheduleReport
 from microsoft.http import Deadline
 from tenants import breakers, microsoft365
 from tenants.models import Account, Connection
+from tenants.places import Urgency
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ def read(
     *,
     max_age_seconds: int = 0,
     as_use: bool = True,
+    urgency: Urgency = Urgency.PERSON,
 ) -> Reading:
     """What the account's own mailboxes say, remembered or asked of Microsoft; others are external and never asked.
 
@@ -83,7 +85,7 @@ def read(
         return Reading(at, schedules)
     now = to_instant(at)
     calendars = Calendars.of(account, connection, now)
-    fetching = Fetching(calendars, _asker(account, connection, deadline), own, deadline, now)
+    fetching = Fetching(calendars, _asker(account, connection, deadline, urgency), own, deadline, now)
     answered = reading.read(fetching, window, max_age_seconds)
     schedules |= {mailbox: known.said for mailbox, known in answered.known.items()}
     could_read = [own[mailbox] for mailbox, known in answered.known.items() if isinstance(known.said, Schedule)]
@@ -118,7 +120,7 @@ def connection_of(account: Account) -> Connection:
     return connection
 
 
-def _asker(account: Account, connection: Connection, deadline: Deadline) -> Ask:
+def _asker(account: Account, connection: Connection, deadline: Deadline, urgency: Urgency) -> Ask:
     def asked(own: Sequence[str], window: Interval) -> ScheduleReport:
         try:
             # As if Graph had not answered just now, without the wait and without one more call to a service in trouble.
@@ -126,7 +128,7 @@ def _asker(account: Account, connection: Connection, deadline: Deadline) -> Ask:
         except IntegrationError as error:
             log.info("free/busy not asked", extra={"account": account.slug, "mailboxes": len(own), "error": error.code})
             raise
-        return ask(account, connection, own, window, deadline)
+        return ask(account, connection, own, window, deadline, urgency)
 
     return asked
 
@@ -141,7 +143,10 @@ def _refuse_for_trouble(
         if not connection.enabled:
             raise NotConnected(account, connection)
     retry_after = error.retry_after if isinstance(error, Unavailable | Throttled) else None
-    what = "Microsoft has not answered the last calls" if trouble.held_back else "Microsoft gave no access token"
+    if isinstance(error, HeldBack):
+        what = "The limits of Microsoft leave no call at this moment"
+    else:
+        what = "Microsoft has not answered the last calls" if trouble.held_back else "Microsoft gave no access token"
     raise MicrosoftUnavailable(f"{what} ({error.code}).", retry_after, calls)
 
 

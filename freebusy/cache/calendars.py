@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -22,7 +22,8 @@ from tenants.models import Account, Connection
 
 log = logging.getLogger(__name__)
 
-KEPT_SECONDS = 3600  # the largest max_age_seconds
+KEPT_SECONDS = 3600  # the largest max_age_seconds; what was read is gone when this is over
+RENEWED_SECONDS = 2700  # what is older is not written again with what is new, whose time it would cut short
 MOST_CALENDARS = 20_000  # of the whole installation
 MOST_BYTES = 256 * 1024  # of one calendar, encrypted; about 7,000 items
 _MARK = 32  # the end of an encrypted calendar is a checksum of the rest
@@ -41,6 +42,7 @@ class Calendars:
     horizon: int
     shared: SharedCache
     memory: Memory
+    _names: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, account: Account, connection: Connection, now: int) -> Calendars:
@@ -57,7 +59,14 @@ class Calendars:
 
     def name(self, mailbox: str) -> str:
         """What the mailbox's calendar is kept under."""
-        return f"{self.owner}:{name_of(self.owner, mailbox)}"
+        name = self._names.get(mailbox)
+        if name is None:
+            name = self._names[mailbox] = f"{self.owner}:{name_of(self.owner, mailbox)}"
+        return name
+
+    def name_of_read(self, mailbox: str, window: Interval) -> str:
+        """What reading this stretch of it is claimed under."""
+        return f"{self.name(mailbox)}@{window.start}-{window.end}"
 
     def look(
         self, mailboxes: Collection[str], window: Interval, oldest: int, *, measured: bool = True
@@ -81,17 +90,18 @@ class Calendars:
             return {}
         held = self.memory.get_many(self.owner, segments)
         before = {mailbox: at_hand.calendar for mailbox, at_hand in held.items()} | self._shared(segments, held)
-        calendars, sealed, fitting = {}, {}, {}
+        renewed = self.horizon + (KEPT_SECONDS - RENEWED_SECONDS) * SECOND
+        calendars: dict[str, Calendar] = {}
+        fitting: dict[str, tuple[bytes, float]] = {}
         for mailbox, segment in segments.items():
             name = self.name(mailbox)
-            calendars[mailbox] = before.get(mailbox, _EMPTY).and_then([segment], self.horizon)
-            sealed[mailbox] = kept = seal(name, calendars[mailbox])
+            calendars[mailbox] = calendar = before.get(mailbox, _EMPTY).and_then([segment], renewed)
+            kept = seal(name, calendar)
+            held[mailbox] = Held(calendar, kept[-_MARK:])
             if len(kept) <= MOST_BYTES:
-                fitting[name] = kept
-        self.memory.put_many(
-            self.owner, {mailbox: Held(calendars[mailbox], kept[-_MARK:]) for mailbox, kept in sealed.items()}
-        )
-        self.shared.put_many(fitting, KEPT_SECONDS, MOST_CALENDARS)
+                fitting[name] = kept, (calendar.oldest - self.horizon) / SECOND
+        self.memory.put_many(self.owner, {mailbox: held[mailbox] for mailbox in segments}, self.horizon)
+        self.shared.put_many(fitting, MOST_CALENDARS)
         return calendars
 
     def _shared(self, mailboxes: Iterable[str], held: Mapping[str, Held]) -> dict[str, Calendar]:
@@ -114,7 +124,7 @@ class Calendars:
         if damaged:
             log.warning("remembered calendars cannot be opened", extra={"calendars": damaged})
             _measure({"damaged": damaged})
-        self.memory.put_many(self.owner, found)
+        self.memory.put_many(self.owner, found, self.horizon)
         return {mailbox: at_hand.calendar for mailbox, at_hand in found.items()}
 
 

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from freebusy.cache.segments import Calendar
+from freebusy.core.intervals import SECOND
 
+_SWEPT_EVERY = 60 * SECOND
 MOST_ITEMS = 300_000  # about 35 MB; 2,200 calendars of ten days hold half of it
 
 
@@ -28,6 +30,7 @@ class Memory:
         self._lock = threading.Lock()
         self._held: OrderedDict[tuple[str, str], Held] = OrderedDict()
         self._items = 0
+        self._swept = 0
 
     def get_many(self, owner: str, mailboxes: Iterable[str]) -> dict[str, Held]:
         """Of these mailboxes the calendars that are here."""
@@ -40,9 +43,15 @@ class Memory:
                     found[mailbox] = held
         return found
 
-    def put_many(self, owner: str, calendars: Mapping[str, Held]) -> None:
-        """Takes them in; those that nobody asked for the longest time go when there are too many items."""
+    def put_many(self, owner: str, calendars: Mapping[str, Held], horizon: int) -> None:
+        """Takes them in. Those go of which a part was read before `horizon`, and when there are too many items those
+        that nobody asked for the longest time.
+        """
         with self._lock:
+            if horizon - self._swept >= _SWEPT_EVERY:
+                self._swept = horizon
+                for name in [name for name, held in self._held.items() if held.calendar.oldest < horizon]:
+                    self._drop(name)
             for mailbox, held in calendars.items():
                 self._drop((owner, mailbox))
                 self._held[owner, mailbox] = held

@@ -94,8 +94,8 @@ class _Reading:
 
     def _read_for_all(self, plan: Sequence[Errand]) -> Mapping[Item, Outcome]:
         """What this thread reads and what it waits for; nothing of what others did not bring to an end."""
-        key = self._fetching.calendars.name
-        items = {f"{key(box)}@{window.start}-{window.end}": (box, window) for window, boxes in plan for box in boxes}
+        name_of = self._fetching.calendars.name_of_read
+        items = {name_of(mailbox, window): (mailbox, window) for window, mailboxes in plan for mailbox in mailboxes}
         led, followed = flights.join(items, self._fetching.now, self._oldest)
         outcomes: dict[Item, Outcome] = {}
         if led:

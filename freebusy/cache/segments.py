@@ -48,6 +48,11 @@ class Calendar:
             1 + (len(segment.said.items) if isinstance(segment.said, Schedule) else 0) for segment in self.segments
         )
 
+    @property
+    def oldest(self) -> int:
+        """When the part of it was read that was read the longest ago."""
+        return min((segment.read_at for segment in self.segments), default=0)
+
     def gaps(self, window: Interval, oldest: int) -> tuple[Interval, ...]:
         """What of the window was not read since `oldest`."""
         return gaps(window, (segment.window for segment in self.segments if segment.read_at >= oldest))

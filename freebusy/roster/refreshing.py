@@ -13,8 +13,9 @@ from freebusy.lookup import Reading
 from freebusy.problems import MicrosoftUnavailable
 from microsoft.http import Deadline
 from tenants.models import Account
+from tenants.places import Urgency
 
-PIECE = 400  # twenty calls of getSchedule, which is five times the four that may be in flight
+PIECE = 240  # twelve calls of getSchedule: whole rounds of the four or three that background work gets at a time
 # Of those who could not be read, these may be by the next look; about the others a person must do something.
 _PENDING = frozenset({"timeout", "throttled", "unavailable"})
 
@@ -52,7 +53,7 @@ def refresh(
     max_age_seconds: int,
     as_use: bool = True,
 ) -> Refreshed:
-    """Reads whose calendars were not read lately; by the deadline the rest is pending.
+    """Reads whose calendars were not read lately, behind people's questions; by the deadline the rest is pending.
 
     Raises what `lookup.read` raises, but MicrosoftUnavailable only when nothing at all is known.
     """
@@ -61,7 +62,15 @@ def refresh(
     left = list(_pieces(account, own, window, max_age_seconds))
     while left and not deadline.expired:
         try:
-            reading = lookup.read(account, left[0], window, deadline, max_age_seconds=max_age_seconds, as_use=as_use)
+            reading = lookup.read(
+                account,
+                left[0],
+                window,
+                deadline,
+                max_age_seconds=max_age_seconds,
+                as_use=as_use,
+                urgency=Urgency.BACKGROUND,
+            )
         except MicrosoftUnavailable:
             if not found.known and not found.unknown:
                 raise

@@ -26,7 +26,7 @@ from tenants.models import Account
 
 log = logging.getLogger(__name__)
 
-PIECE = 80  # four calls: people wait behind no more than these
+PIECE = 60  # three calls
 PATIENCE_SECONDS = 15.0
 LEASE = timedelta(seconds=2 * PATIENCE_SECONDS)
 FIRST_WAIT_SECONDS = 15.0  # doubled each time that nothing came of it

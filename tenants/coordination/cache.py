@@ -32,8 +32,8 @@ class Store(Protocol):
     def get_many(self, names: Collection[str]) -> dict[str, bytes]:
         """Of these names the values that are there."""
 
-    def put_many(self, values: Mapping[str, bytes], seconds: float, most: int) -> None:
-        """Keeps the values for `seconds`; of all that are kept the oldest go when there are more than `most`."""
+    def put_many(self, values: Mapping[str, tuple[bytes, float]], most: int) -> None:
+        """Keeps each value for its seconds; of all that are kept those that end first go when there are too many."""
 
     def forget(self, prefix: str) -> None:
         """Deletes every value whose name begins so."""
@@ -67,10 +67,10 @@ class SharedCache:
             return store.get_many(names) if store else {}
         return {}
 
-    def put_many(self, values: Mapping[str, bytes], seconds: float, most: int) -> None:
+    def put_many(self, values: Mapping[str, tuple[bytes, float]], most: int) -> None:
         with self._store_if_there() as store:
-            if store:
-                store.put_many(values, seconds, most)
+            if store and values:
+                store.put_many(values, most)
 
     def forget(self, prefix: str) -> None:
         with self._store_if_there() as store:

@@ -13,12 +13,14 @@ _AT_ONCE = 200
 # The index holds every key with the time of its end. Lua's numbers hold milliseconds exactly.
 _PUT = """
 local t = redis.call('TIME'); local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local life, most = tonumber(ARGV[1]), tonumber(ARGV[2])
+local most, longest = tonumber(ARGV[1]), redis.call('PTTL', KEYS[1])
 for i = 2, #KEYS do
-  redis.call('SET', KEYS[i], ARGV[i + 1], 'PX', life)
+  local life = tonumber(ARGV[2 * i - 1])
+  redis.call('SET', KEYS[i], ARGV[2 * i - 2], 'PX', life)
   redis.call('ZADD', KEYS[1], string.format('%.0f', now + life), KEYS[i])
+  longest = math.max(longest, life)
 end
-redis.call('PEXPIRE', KEYS[1], life)
+redis.call('PEXPIRE', KEYS[1], string.format('%.0f', longest))
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
 local over = redis.call('ZCARD', KEYS[1]) - most
 if over > 0 then
@@ -71,12 +73,15 @@ class RedisCache:
         found = cast(list[bytes | None], self._client.mget([f"{self._index}:{name}" for name in names]))
         return {name: value for name, value in zip(names, found, strict=True) if value is not None}
 
-    def put_many(self, values: Mapping[str, bytes], seconds: float, most: int) -> None:
+    def put_many(self, values: Mapping[str, tuple[bytes, float]], most: int) -> None:
         names = list(values)
         for first in range(0, len(names), _AT_ONCE):
             some = names[first : first + _AT_ONCE]
             keys = [f"{self._index}:{name}" for name in some]
-            self._put(keys=[self._index, *keys], args=[_milliseconds(seconds), most, *map(values.__getitem__, some)])
+            args: list[bytes | int] = [most]
+            for value, seconds in map(values.__getitem__, some):
+                args += [value, _milliseconds(seconds)]
+            self._put(keys=[self._index, *keys], args=args)
 
     def forget(self, prefix: str) -> None:
         found = [key for key, _ in self._client.zscan_iter(self._index, match=f"{self._index}:{prefix}*", count=1000)]

@@ -30,12 +30,11 @@ class SqliteCache:
         )
         return dict(rows)
 
-    def put_many(self, values: Mapping[str, bytes], seconds: float, most: int) -> None:
+    def put_many(self, values: Mapping[str, tuple[bytes, float]], most: int) -> None:
         with self._file.transaction() as db:
-            until = self._clock() + seconds
-            db.executemany(
-                "REPLACE INTO cached VALUES (?, ?, ?)", [(name, kept, until) for name, kept in values.items()]
-            )
+            now = self._clock()
+            rows = [(name, value, now + seconds) for name, (value, seconds) in values.items()]
+            db.executemany("REPLACE INTO cached VALUES (?, ?, ?)", rows)
             self._prune()
             over = db.execute("SELECT COUNT(*) FROM cached").fetchone()[0] - most
             if over > 0:

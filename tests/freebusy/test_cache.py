@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import redis
 import time_machine
 from cryptography.fernet import Fernet
 from django.db import connections
@@ -19,6 +20,10 @@ from django.utils import timezone
 
 from freebusy.cache import calendars as remembered
 from freebusy.cache.calendars import Calendars
+from freebusy.cache.sealing import seal, seal_problem
+from freebusy.cache.segments import Calendar, Segment
+from freebusy.core.intervals import HOUR, Interval, to_instant
+from freebusy.core.schedule import FreeBusyStatus, Schedule, ScheduleItem, Unreadable
 from freebusy.tasks import forget_old_calendars
 from sandbox import Sandbox
 from sandbox.calendars import Event
@@ -115,6 +120,31 @@ def test_nothing_is_kept_for_more_than_an_hour(availability: Ask, microsoft: San
     microsoft.counters.reset()
     availability(question("ann@contoso.example", max_age_seconds=3600))
     assert microsoft.counters["get_schedule"] == 1
+
+
+def test_what_is_read_later_keeps_nothing_of_what_was_read_before_for_longer(
+    contoso: Account,
+    availability: Ask,
+    microsoft: Sandbox,
+    clock: Any,
+    other_process: Callable[[], None],
+    settings: Any,
+) -> None:
+    availability(question("ann@contoso.example", **days(1, 5)))
+    clock.shift(1800)
+    availability(question("ann@contoso.example", **days(6, 10)))
+    microsoft.counters.reset()
+    other_process()
+    clock.shift(1799)
+    availability(question("ann@contoso.example", **days(1, 10, max_age_seconds=3600)))
+    assert microsoft.counters["requests"] == 0
+    clock.shift(2)
+    name = Calendars.of(contoso, contoso.connection, 0).name("ann@contoso.example")
+    if settings.REDIS_URL:  # whose clock is its own
+        with redis.Redis.from_url(settings.REDIS_URL) as server:
+            assert 0 < server.pttl(f"{settings.REDIS_NAMESPACE}:cached:{name}") <= 1_800_000
+    else:
+        assert shared_cache().get_many([name]) == {}
 
 
 def test_the_whole_answer_is_as_old_as_its_oldest_part(availability: Ask, clock: Any) -> None:
@@ -312,7 +342,7 @@ def test_what_a_lost_key_protects_is_read_again(
     availability(question("ann@contoso.example"))
     name = Calendars.of(contoso, contoso.connection, 0).name("ann@contoso.example")
     (kept,) = shared_cache().get_many([name]).values()
-    shared_cache().put_many({name: Fernet(Fernet.generate_key()).encrypt(b"?")}, 60.0, 100)
+    shared_cache().put_many({name: (Fernet(Fernet.generate_key()).encrypt(b"?"), 60.0)}, 100)
     other_process()
     microsoft.counters.reset()
     availability(question("ann@contoso.example"))
@@ -460,8 +490,8 @@ def test_age_zero_shares_with_nobody(crowded: Api, microsoft: Sandbox) -> None:
 
 def test_those_who_waited_learn_of_the_failure_of_the_read_they_waited_for(crowded: Api, microsoft: Sandbox) -> None:
     moved = mailbox(microsoft, "moved", trouble="ErrorMailboxMoveInProgress")
-    held_until(microsoft, waiting=9)
-    answers = together(crowded, [question("ann@contoso.example", moved)] * 10)
+    held_until(microsoft, waiting=5)
+    answers = together(crowded, [question("ann@contoso.example", moved)] * 6)
     assert {answer.json()["attendees"][1]["problem"]["code"] for answer in answers} == {"unavailable"}
     assert microsoft.counters["get_schedule"] == 1
 
@@ -484,7 +514,83 @@ def test_one_who_runs_out_of_time_leaves_the_read_to_those_who_have_some_left(
 
 def test_many_who_wait_for_a_microsoft_that_is_down_cost_it_one_question(crowded: Api, microsoft: Sandbox) -> None:
     down(microsoft)
-    held_until(microsoft, waiting=9)
-    answers = together(crowded, [question("ann@contoso.example")] * 10)
+    held_until(microsoft, waiting=5)
+    answers = together(crowded, [question("ann@contoso.example")] * 6)
     assert {answer.status_code for answer in answers} == {503}
     assert [seen.status for seen in microsoft.counters.seen] == [503]
+
+
+# --- other processes ----------------------------------------------------------------------------------------------
+WIDENED = Interval(*(to_instant(datetime(2027, 3, day, tzinfo=UTC)) for day in (15, 17)))  # to whole days
+
+
+def claim_elsewhere(account: Account, *mailboxes: str, seconds: float = 60.0) -> list[str]:
+    """Another process is reading these over the usual day; what it has claimed."""
+    calendars = Calendars.of(account, account.connection, 0)
+    names = [calendars.name_of_read(mailbox, WIDENED) for mailbox in mailboxes]
+    assert shared_cache().claim(names, "elsewhere", seconds) == {}
+    return names
+
+
+def asking(api: Api, *mailboxes: str) -> Any:
+    """A question on its way, which waits for the other process once it has looked; its answer's attendees."""
+    pool = ThreadPoolExecutor(1)
+    asked = pool.submit(together, api, [question(*mailboxes)])
+    pool.shutdown(wait=False)
+    return asked
+
+
+def test_what_another_process_reads_is_waited_for(crowded: Api, microsoft: Sandbox) -> None:
+    account = Account.objects.get()
+    (name,) = claim_elsewhere(account, "ann@contoso.example")
+    asked = asking(crowded, "ann@contoso.example")
+    now = to_instant(timezone.now())
+    calendars = Calendars.of(account, account.connection, now)
+    busy = ScheduleItem(WIDENED.start + 10 * HOUR, WIDENED.start + 34 * HOUR, FreeBusyStatus.OOF)
+    remembered_there = seal(
+        calendars.name("ann@contoso.example"), Calendar((Segment(WIDENED, now, Schedule((busy,))),))
+    )
+    shared_cache().put_many({calendars.name("ann@contoso.example"): (remembered_there, 60.0)}, 100)
+    shared_cache().release({name: None}, "elsewhere", 5.0)
+    (answer,) = asked.result()
+    assert answer.json()["attendees"][0]["state"] == "known"
+    assert microsoft.counters["requests"] == 0
+
+
+def test_why_another_process_could_not_read_is_told(crowded: Api, microsoft: Sandbox) -> None:
+    names = claim_elsewhere(Account.objects.get(), "ann@contoso.example", "bob@contoso.example")
+    asked = asking(crowded, "ann@contoso.example", "bob@contoso.example", "eva@contoso.example")
+    while not microsoft.counters["get_schedule"]:  # eva is read meanwhile
+        time.sleep(0.01)
+    busy = Unreadable("unavailable", "Later, perhaps.", True)
+    shared_cache().release({name: seal_problem(name, busy) for name in names}, "elsewhere", 60.0)
+    (answer,) = asked.result()
+    told = [person["problem"] and person["problem"]["message"] for person in answer.json()["attendees"]]
+    assert told == ["Later, perhaps.", "Later, perhaps.", None]
+    assert (microsoft.counters["get_schedule"], microsoft.counters["mailboxes"]) == (1, 1)
+
+
+def test_when_another_process_gives_up_without_a_word_the_read_is_taken_over(crowded: Api, microsoft: Sandbox) -> None:
+    (name,) = claim_elsewhere(Account.objects.get(), "ann@contoso.example")
+    asked = asking(crowded, "ann@contoso.example")
+    shared_cache().release({name: None}, "elsewhere", 5.0)
+    (answer,) = asked.result()
+    assert answer.json()["attendees"][0]["state"] == "known"
+    assert microsoft.counters["get_schedule"] == 1
+
+
+def test_the_claim_of_a_dead_process_ends_and_the_read_is_taken_over(crowded: Api, microsoft: Sandbox) -> None:
+    claim_elsewhere(Account.objects.get(), "ann@contoso.example", seconds=0.5)
+    (answer,) = together(crowded, [question("ann@contoso.example")])
+    assert answer.json()["attendees"][0]["state"] == "known"
+    assert microsoft.counters["get_schedule"] == 1
+
+
+def test_whoever_waits_for_another_process_waits_no_longer_than_until_the_deadline(
+    crowded: Api, microsoft: Sandbox, settings: Any
+) -> None:
+    settings.ANSWER_DEADLINE_SECONDS = 0.5
+    claim_elsewhere(Account.objects.get(), "ann@contoso.example")
+    (answer,) = together(crowded, [question("ann@contoso.example")])
+    assert answer.status_code == 503
+    assert microsoft.counters["requests"] == 0

@@ -37,46 +37,49 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return RedisCache(url)
 
 
+def kept(values: dict[str, bytes], seconds: float = 60.0) -> dict[str, tuple[bytes, float]]:
+    return {name: (value, seconds) for name, value in values.items()}
+
+
 def test_what_is_put_there_is_found_and_nothing_else(store: Store) -> None:
-    store.put_many({"a": b"1", "b": b"\x00\xff"}, 60.0, 100)
+    store.put_many(kept({"a": b"1", "b": b"\x00\xff"}), 100)
     assert store.get_many(["a", "b", "c"]) == {"a": b"1", "b": b"\x00\xff"}
     assert store.get_many([]) == {}
 
 
 def test_a_value_is_replaced(store: Store) -> None:
-    store.put_many({"a": b"1"}, 60.0, 100)
-    store.put_many({"a": b"2"}, 60.0, 100)
+    store.put_many(kept({"a": b"1"}), 100)
+    store.put_many(kept({"a": b"2"}), 100)
     assert store.get_many(["a"]) == {"a": b"2"}
 
 
 def test_a_value_whose_time_is_over_is_not_found(store: Store) -> None:
-    store.put_many({"a": b"1"}, 0.05, 100)
-    store.put_many({"b": b"2"}, 60.0, 100)
+    store.put_many({"a": (b"1", 0.05), "b": (b"2", 60.0)}, 100)
     time.sleep(0.06)
     assert store.get_many(["a", "b"]) == {"b": b"2"}
 
 
-def test_the_oldest_go_when_there_are_too_many(store: Store) -> None:
+def test_those_that_end_first_go_when_there_are_too_many(store: Store) -> None:
     for number in range(5):
-        store.put_many({f"n{number}": b"1"}, 60.0 + number, 3)
+        store.put_many(kept({f"n{number}": b"1"}, 60.0 + number), 3)
     assert set(store.get_many([f"n{number}" for number in range(5)])) == {"n2", "n3", "n4"}
 
 
 def test_five_hundred_values_go_and_come_at_once(store: Store) -> None:
     values = {f"n{number}": str(number).encode() for number in range(500)}
-    store.put_many(values, 60.0, 1000)
+    store.put_many(kept(values), 1000)
     assert store.get_many(values) == values
 
 
 def test_what_begins_alike_is_forgotten_together(store: Store) -> None:
-    store.put_many({"abc": b"1", "abd": b"2", "ab": b"3", "b": b"4", "a": b"5"}, 60.0, 100)
+    store.put_many(kept({"abc": b"1", "abd": b"2", "ab": b"3", "b": b"4", "a": b"5"}), 100)
     store.forget("ab")
     assert store.get_many(["abc", "abd", "ab", "b", "a"]) == {"b": b"4", "a": b"5"}
 
 
 def test_the_embedded_store_deletes_what_is_over_a_little_at_a_time(tmp_path: Path) -> None:
     store = SqliteCache(str(tmp_path / "shared.sqlite3"))
-    store.put_many({f"n{number}": b"1" for number in range(450)}, 0.01, 1000)
+    store.put_many(kept({f"n{number}": b"1" for number in range(450)}, 0.01), 1000)
     store.claim([f"n{number}" for number in range(250)], "holder", 0.01)
     time.sleep(0.02)
     assert [store.prune() for _ in range(4)] == [400, 250, 50, 0]
@@ -169,7 +172,7 @@ def test_while_the_store_is_away_nothing_is_remembered_and_everybody_gets_every_
         assert cache.get_many(["a"]) == {}
         assert cache.claim(["a"], "one", 1.0) == {}
         assert cache.claims(["a"]) == {}
-        cache.put_many({"a": b"1"}, 1.0, 1)
+        cache.put_many(kept({"a": b"1"}), 1)
         cache.renew(["a"], "one", 1.0)
         cache.release({"a": None}, "one", 1.0)
         cache.forget("a")
