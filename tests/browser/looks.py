@@ -35,6 +35,10 @@ _WATCH = """() => {
   };
   return window.toReach.size;
 }"""
+# Tables that are made to fit; those of many numbers scroll by themselves.
+_CUT = """() => [...document.querySelectorAll(".results, .wide")]
+  .filter((around) => around.scrollWidth > around.clientWidth + 1)
+  .map((around) => around.getAttribute("aria-label") || around.className)"""
 _LEFT = "() => [...window.toReach.keys()].map((element) => element.outerHTML.slice(0, 120))"
 
 
@@ -44,6 +48,7 @@ def shown(page: Page) -> None:
     assert "\n".join(findings(page)) == ""
     wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert page.evaluate(wider) <= 0, f"{page.url} must be scrolled sideways"
+    assert page.evaluate(_CUT) == [], f"{page.url} has columns out of sight"
 
 
 def reached(page: Page) -> None:
