@@ -24,7 +24,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from benchmarks.answers import Reference, address, answers, plain_entries, plain_slots
-from benchmarks.rounds import ROUNDS, Ratio, side_by_side
+from benchmarks.rounds import ROUNDS, Ratio, apart, side_by_side
 from freebusy.core.grid import Hours, SlotQuery
 from freebusy.core.intervals import Interval, from_instant, to_instant
 from freebusy.core.rules import TECHNICAL
@@ -34,9 +34,11 @@ from microsoft.graph_answer import judge_answer
 from microsoft.http import Answer
 from microsoft.schedule_report import MailboxSchedule, join
 from microsoft.schedule_request import ScheduleCall
+from microsoft.wall_times import UTC_TIMES
 from tests.freebusy.core import workloads
 
 PLAIN, OURS, C = "json + fromisoformat", "the product", "C in one pass"
+FIRST_SIGHT = "the product, new times"
 SLOWER_THAN_C, FASTER_TO_ENTRIES, FASTER_TO_SLOTS = 5.0, 3.5, 5.0
 CALENDARS, FIRST, DAYS = 20, date(2026, 3, 2), 62
 PEOPLE = {10: 6, 100: 5, 400: 5}  # how many, and how many of them are required
@@ -57,6 +59,12 @@ def schedules(bodies: Sequence[bytes], window: Interval) -> dict[str, Schedule]:
     return found
 
 
+def at_first_sight(body: bytes, window: Interval) -> dict[str, Schedule]:
+    """The same by a process that has met none of the answer's times before."""
+    UTC_TIMES.clear()
+    return schedules([body], window)
+
+
 def slots(bodies: Sequence[bytes], query: SlotQuery, required: int) -> SlotResult:
     """The same, and the search."""
     return search(schedules(bodies, query.window), query, required)
@@ -69,40 +77,51 @@ def search(read: Mapping[str, Schedule], query: SlotQuery, required: int) -> Slo
 
 def entries_table() -> dict[str, Any]:
     """One answer of the longest window that Graph takes, to entries."""
-    [body] = answers(workloads.graph_people(CALENDARS, DAYS), FIRST, DAYS)
+    [body] = apart(lambda: answers(workloads.graph_people(CALENDARS, DAYS), FIRST, DAYS))
     start = datetime.combine(FIRST, time(10), tzinfo=UTC)  # a window that cuts entries
     window = Interval(to_instant(start), to_instant(start + timedelta(days=DAYS - 1)))
     bounds = window.start, window.end
-    expected = plain_entries(body, *bounds)
-    found = schedules([body], window).values()
-    assert [[(i.start, i.end, i.status.value) for i in schedule.items] for schedule in found] == expected
+    items = body.count(b'"isPrivate"')
     programs: dict[str, Callable[[], object]] = {
         PLAIN: partial(plain_entries, body, *bounds),
         OURS: partial(schedules, [body], window),
+        FIRST_SIGHT: partial(at_first_sight, body, window),
     }
-    items = body.count(b'"isPrivate"')
+    reference = None
     try:
         reference = Reference(items, CALENDARS)
+        programs[C] = partial(reference.read, body, *bounds)
     except FileNotFoundError:
         print("C is left out: there is no gcc here.")
-    else:
-        assert reference.read(body, *bounds) == CALENDARS
-        assert reference.entries() == expected
-        programs[C] = partial(reference.read, body, *bounds)
-    rounds = side_by_side(programs, runs=7)
+
+    def check() -> None:
+        expected = plain_entries(body, *bounds)
+        found = schedules([body], window).values()
+        assert [[(i.start, i.end, i.status.value) for i in schedule.items] for schedule in found] == expected
+        if reference:
+            assert reference.read(body, *bounds) == CALENDARS
+            assert reference.entries() == expected
+
+    apart(check)
+    rounds = side_by_side(programs, runs=9)
     return {
         "bytes": len(body),
         "items": items,
         "microseconds_an_item": {name: rounds.median(name) / items * 1e6 for name in programs},
-        "faster_than_plain": asdict(rounds.ratio(PLAIN, OURS)),
-        "slower_than_c": asdict(rounds.ratio(OURS, C)) if C in programs else None,
+        "plain_takes_times": {name: asdict(rounds.ratio(PLAIN, name)) for name in (OURS, FIRST_SIGHT)},
+        "times_c": {name: asdict(rounds.ratio(name, C)) for name in (OURS, FIRST_SIGHT) if C in programs},
     }
 
 
 def frame_of(number: int) -> dict[str, Any]:
     """Two weeks: ten people are the first workload, more are the first ones of the workload that grows."""
-    work = workloads.make("W1" if number <= 10 else "W4-1000")
-    return {**work["frame"], "days": 14, "people": work["people"][:number]}
+    return {**workloads.make("W1" if number <= 10 else "W4-10")["frame"], "days": 14}
+
+
+def two_weeks(number: int, frame: Mapping[str, Any]) -> list[bytes]:
+    """The answers for so many people, over a window that is a day longer at both ends."""
+    people = workloads.make("W1" if number <= 10 else "W4-1000")["people"][:number]
+    return answers(people, date.fromisoformat(frame["first_day"]) - timedelta(days=1), frame["days"] + 2)
 
 
 def query_of(frame: Mapping[str, Any]) -> SlotQuery:
@@ -121,13 +140,17 @@ def query_of(frame: Mapping[str, Any]) -> SlotQuery:
 def slots_row(number: int, required: int) -> dict[str, Any]:
     """The answers for so many people, to ranked slots."""
     frame = frame_of(number)
-    query, first = query_of(frame), date.fromisoformat(frame["first_day"])
-    bodies = answers(frame["people"], first - timedelta(days=1), frame["days"] + 2)
-    rows = [
-        (from_instant(slot.start, UTC), [int(name[4:9]) - required for name in slot.optional_conflicts])
-        for slot in slots(bodies, query, required).slots
-    ]
-    assert rows == plain_slots(bodies, frame, required)
+    query = query_of(frame)
+    bodies = apart(lambda: two_weeks(number, frame))
+
+    def check() -> int:
+        found = slots(bodies, query, required).slots
+        names = [[int(name[4:9]) - required for name in slot.optional_conflicts] for slot in found]
+        rows = [(from_instant(slot.start, UTC), late) for slot, late in zip(found, names, strict=True)]
+        assert rows == plain_slots(bodies, frame, required)
+        return len(rows)
+
+    rows = apart(check)
     read = schedules(bodies, query.window)
     rounds = side_by_side(
         {
@@ -142,21 +165,22 @@ def slots_row(number: int, required: int) -> dict[str, Any]:
         "people": number,
         "answers": len(bodies),
         "bytes": sum(map(len, bodies)),
-        "slots": len(rows),
+        "slots": rows,
         "milliseconds": {name: rounds.median(name) * 1e3 for name in rounds.seconds},
-        "faster_than_plain": asdict(rounds.ratio(PLAIN, OURS)),
+        "plain_takes_times": asdict(rounds.ratio(PLAIN, OURS)),
     }
 
 
 def missed(entries: Mapping[str, Any], slots: Sequence[Mapping[str, Any]]) -> list[str]:
     """The goals that are not reached, in words."""
-    slower = entries["slower_than_c"]
+    most = slots[-1]
     checks = {
-        f"entries {FASTER_TO_ENTRIES} times faster than {PLAIN}": entries["faster_than_plain"]["median"]
+        f"entries {FASTER_TO_ENTRIES} times faster than {PLAIN}": entries["plain_takes_times"][OURS]["median"]
         >= FASTER_TO_ENTRIES,
-        f"entries in {SLOWER_THAN_C} times the time of C": slower is None or slower["median"] <= SLOWER_THAN_C,
-        f"slots of {slots[-1]['people']} people {FASTER_TO_SLOTS} times faster than {PLAIN} + any": slots[-1][
-            "faster_than_plain"
+        f"entries in {SLOWER_THAN_C} times the time of C": not entries["times_c"]
+        or entries["times_c"][OURS]["median"] <= SLOWER_THAN_C,
+        f"slots of {most['people']} people {FASTER_TO_SLOTS} times faster than {PLAIN} + any": most[
+            "plain_takes_times"
         ]["median"]
         >= FASTER_TO_SLOTS,
     }
@@ -165,21 +189,21 @@ def missed(entries: Mapping[str, Any], slots: Sequence[Mapping[str, Any]]) -> li
 
 def show(entries: Mapping[str, Any], slots: Sequence[Mapping[str, Any]]) -> None:
     """Both tables for people."""
-    print(
-        f"\n{CALENDARS} calendars, {DAYS} days, {entries['items']:,} items, {entries['bytes'] / 1e6:.2f} MB, to entries"
-    )
+    size = f"{entries['items']:,} items, {entries['bytes'] / 1e6:.2f} MB"
+    print(f"\nTo entries: {CALENDARS} calendars, {DAYS} days, {size}")
     for name, microseconds in entries["microseconds_an_item"].items():
         print(f"  {name:24s} {microseconds:7.3f} µs an item")
-    print(f"  faster than {PLAIN}: {Ratio(**entries['faster_than_plain'])}, aim 4.5")
-    if entries["slower_than_c"]:
-        print(f"  times {C}: {Ratio(**entries['slower_than_c'])}, aim 4")
+    for name, ratio in entries["plain_takes_times"].items():
+        print(f"  {name}: {Ratio(**ratio)} times faster than {PLAIN} (aim 4.5)")
+    for name, ratio in entries["times_c"].items():
+        print(f"  {name}: {Ratio(**ratio)} times {C} (aim 4)")
     for row in slots:
         print(
-            f"\n{row['people']} people, {row['answers']} answers, {row['bytes'] / 1e6:.1f} MB, to {row['slots']} slots:"
+            f"\nTo {row['slots']} slots: {row['people']} people, {row['answers']} answers, {row['bytes'] / 1e6:.1f} MB"
         )
         for name, milliseconds in row["milliseconds"].items():
             print(f"  {name:24s} {milliseconds:7.2f} ms")
-        print(f"  faster: {Ratio(**row['faster_than_plain'])}")
+        print(f"  {Ratio(**row['plain_takes_times'])} times faster (aim 6 for {slots[-1]['people']})")
 
 
 def main() -> int:

@@ -199,10 +199,7 @@ def decode_schedules(body: bytes) -> list[ScheduleInformation | Malformed]:
     Raises MalformedBody when the body as a whole is no such answer (no JSON, cut short, no `value` list).
     """
     try:
-        entries = _ENVELOPE.decode(body).value
-        # Taken off one by one, so that each leaves its memory to the next.
-        entries.reverse()
-        return [_with_instants(entries.pop()) for _ in range(len(entries))]
+        return [_with_instants(entry) for entry in _ENVELOPE.decode(body).value]
     except _UNREADABLE:
         pass  # entry by entry it is found out which is malformed, and which only in another zone
     try:
