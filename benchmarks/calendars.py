@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from copy import copy
-from dataclasses import replace
 from typing import Any
 
-from freebusy.core.grid import Hours, SlotQuery
+from freebusy.core.grid import Hours, SlotQuery, candidate_days
 from freebusy.core.intervals import MINUTE, Interval
+from freebusy.core.ready import Ready
 from freebusy.core.rules import TECHNICAL
 from freebusy.core.schedule import FreeBusyStatus, Schedule, ScheduleItem
-from freebusy.core.slots import Calendar, find_slots
+from freebusy.core.slots import Calendar, SlotResult, find_slots
 from freebusy.core.zones import iana_zone, instant_of_wall
 from tests.freebusy.core import workloads
 
@@ -21,7 +20,9 @@ Search = dict[str, Any]
 Rows = list[list[Any]]
 
 _STATUSES = [FreeBusyStatus.from_wire(name) for name in workloads.STATUS]
-_ALL = 1_000_000
+_ALL = 1_000_000  # a page that holds all slots
+_NO_BOUND = 1 << 34
+PAGE = 50
 
 
 def query_of(frame: dict[str, Any]) -> SlotQuery:
@@ -61,40 +62,69 @@ def calendars_of(owners: Sequence[dict[str, Any]], query: SlotQuery) -> list[Cal
 
 
 class Engine:
-    """Our own search over one workload, all rows of it. What it made of a schedule it may remember until `forget`."""
+    """Our own search on one workload. Its slots are its rows: they say more than the workload asks for."""
 
     def __init__(self, work: Work) -> None:
-        self._query = query_of(work["frame"])
-        self._people = calendars_of(work["people"], self._query)
-        self._rooms = calendars_of(work["rooms"], self._query)
+        self.query = query_of(work["frame"])
+        people, rooms = calendars_of(work["people"], self.query), calendars_of(work["rooms"], self.query)
+        self._searches: list[tuple[dict[str, Any], bool]] = [
+            (
+                {
+                    "required": [people[number] for number in asked["required"]],
+                    "optional": [people[number] for number in sorted(asked["optional"])],
+                    "rooms": None if asked["rooms"] is None else [rooms[number] for number in sorted(asked["rooms"])],
+                },
+                asked["want"] == "ids",
+            )
+            for asked in work["searches"]
+        ]
+        self._ready = Ready(most_bytes=_NO_BOUND)
 
-    def forget(self) -> None:
-        """As if all calendars had just been read: the same entries in schedules that nobody has seen."""
-        self._people = [_unseen(calendar) for calendar in self._people]
-        self._rooms = [_unseen(calendar) for calendar in self._rooms]
+    def cold(self) -> list[SlotResult]:
+        """From calendars that were just read: nothing is known before, neither masks nor grid."""
+        candidate_days.cache_clear()
+        return self._search(Ready(most_bytes=_NO_BOUND))
 
-    def rows(self, search: Search) -> Rows:
-        if search["rooms"] == []:
-            return []  # the workload means "needs a room, and there is none"; the API reads an empty list as "no room"
-        result = find_slots(
-            self._query,
-            required=[self._people[number] for number in search["required"]],
-            optional=[self._people[number] for number in sorted(search["optional"])],
-            rooms=None if search["rooms"] is None else [self._rooms[number] for number in sorted(search["rooms"])],
-            limit=_ALL,
-        )
+    def ready(self) -> list[SlotResult]:
+        """The same once more, or by somebody else: the masks are there."""
+        return self._search(self._ready)
+
+    def page(self) -> list[SlotResult]:
+        """The best fifty of each search, by conflicts; the masks are there."""
+        return [
+            find_slots(self.query, **who, order="fewest_conflicts", limit=PAGE, ready=self._ready)
+            for who, _ in self._searches
+        ]
+
+    def _search(self, ready: Ready) -> list[SlotResult]:
+        results = []
+        for who, want_ids in self._searches:
+            result = find_slots(self.query, **who, limit=_ALL, ready=ready)
+            if who["optional"]:
+                for slot in result.slots:
+                    # Names of many people are made when looked at: look, as the workload does.
+                    (tuple if want_ids else len)(slot.optional_conflicts)
+            results.append(result)
+        return results
+
+    def answer(self, results: Sequence[SlotResult]) -> list[Rows]:
+        """As the oracle writes it."""
         return [
             [
-                slot.start // MINUTE,
-                len(slot.optional_conflicts),
-                [int(name) for name in slot.optional_conflicts] if search["want"] == "ids" else None,
-                len(slot.rooms),
-                int(slot.rooms[0]) if slot.rooms else -1,
+                [
+                    slot.start // MINUTE,
+                    len(slot.optional_conflicts),
+                    [int(name) for name in slot.optional_conflicts] if want_ids else None,
+                    len(slot.rooms),
+                    int(slot.rooms[0]) if slot.rooms else -1,
+                ]
+                for slot in result.slots
             ]
-            for slot in result.slots
+            for result, (_, want_ids) in zip(results, self._searches, strict=True)
         ]
 
 
-def _unseen(calendar: Calendar) -> Calendar:
-    assert isinstance(calendar.schedule, Schedule)
-    return replace(calendar, schedule=copy(calendar.schedule))
+def check(name: str, answer: Sequence[Rows]) -> None:
+    """Ends the benchmark when these are not the rows of the oracle."""
+    if (workloads.result_hash(answer), sum(map(len, answer))) != workloads.EXPECTED[name]:
+        raise SystemExit(f"{name}: not the oracle's answer")

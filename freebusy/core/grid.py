@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from itertools import chain
 from zoneinfo import ZoneInfo
 
@@ -50,7 +51,7 @@ class SlotQuery:
 
 def count_candidates(query: SlotQuery) -> int:
     """How many candidates there are; costs a few microseconds a day, whatever the step."""
-    return sum(len(day) for day in _days(query))
+    return sum(map(len, candidate_days(query)))
 
 
 def candidate_starts(query: SlotQuery) -> list[int]:
@@ -59,7 +60,13 @@ def candidate_starts(query: SlotQuery) -> list[int]:
     Each working day's first begins with its hours, the next follow every `step_minutes` of absolute time,
     also over a clock change. A candidate fits wholly inside the hours and inside the window.
     """
-    return list(chain.from_iterable(_days(query)))
+    return list(chain.from_iterable(candidate_days(query)))
+
+
+@lru_cache(maxsize=64)
+def candidate_days(query: SlotQuery) -> tuple[range, ...]:
+    """The same, by day: none empty."""
+    return tuple(_days(query))
 
 
 def _days(query: SlotQuery) -> Iterator[range]:

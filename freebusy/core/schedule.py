@@ -6,7 +6,8 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from datetime import tzinfo
-from itertools import chain, compress
+from functools import lru_cache
+from itertools import chain, compress, islice
 from operator import attrgetter, ne
 from zoneinfo import ZoneInfo
 
@@ -98,11 +99,7 @@ def parse_schedule(entries: Sequence[wire.ScheduleInformation], window: Interval
     except Unparsable:
         return Unreadable("other", "Microsoft gave a time that cannot be read with certainty.", False)
     given = next((entry.working_hours for entry in entries if entry.working_hours is not None), None)
-    return Schedule(
-        items=_in_order(found, window),
-        working_hours=_working_hours(given),
-        zone=_zone(given),
-    )
+    return Schedule(_in_order(found, window), *(_owner(given) if given else (None, None)))
 
 
 _OTHER = "Microsoft could not read this mailbox."
@@ -137,32 +134,35 @@ def _in_order(items: list[ScheduleItem], window: Interval) -> tuple[ScheduleItem
     They come nearly sorted and nearly all inside the window, which makes this cheap.
     """
     items.sort()
-    first = bisect_left(items, window.start, key=_START)
-    last = bisect_left(items, window.end, first, key=_START)
+    del items[bisect_left(items, window.end, key=_START) :]
+    before = bisect_left(items, window.start, key=_START)
     # Only what begins before the window can end before it.
-    touching = [item for item in items[:first] if item.end > window.start] + items[first:last]
-    once = compress(touching, map(ne, touching, chain(touching[1:], (None,))))
+    items[:before] = [item for item in items[:before] if item.end > window.start]
+    once = compress(items, map(ne, items, chain(islice(items, 1, None), (None,))))
     return tuple([item for item in once if item.start < item.end])
 
 
-def _working_hours(given: wire.WorkingHours | None) -> WorkingHours | None:
-    """None when days or times are missing or not understood; only the zone may be unknown."""
-    if given is None:
-        return None
-    names = {name.casefold() for name in given.days_of_week or ()}
-    start, end = _CLOCK.fullmatch(given.start_time or ""), _CLOCK.fullmatch(given.end_time or "")
+def _owner(given: wire.WorkingHours) -> tuple[WorkingHours | None, tzinfo | None]:
+    return _hours_and_zone(
+        tuple(given.days_of_week or ()), given.start_time or "", given.end_time or "", given.time_zone
+    )
+
+
+# Most people of a company have the same ones.
+@lru_cache(maxsize=1_000)
+def _hours_and_zone(
+    days: tuple[str, ...], starts: str, ends: str, named: wire.TimeZone | None
+) -> tuple[WorkingHours | None, tzinfo | None]:
+    """No hours when days or times are missing or not understood; only the zone may be unknown."""
+    zone = (resolve_zone(named.name) or custom_zone(named)) if named else None
+    names = {name.casefold() for name in days}
+    start, end = _CLOCK.fullmatch(starts), _CLOCK.fullmatch(ends)
     if not names or not names <= _DAY_NAMES.keys() or start is None or end is None:
-        return None
-    zone = _zone(given)
-    return WorkingHours(
+        return None, zone
+    hours = WorkingHours(
         days=tuple(short for name, short in _DAY_NAMES.items() if name in names),
         start=start[1],
         end=end[1],
         time_zone=zone.key if isinstance(zone, ZoneInfo) else None,
     )
-
-
-def _zone(given: wire.WorkingHours | None) -> tzinfo | None:
-    if given is None or given.time_zone is None:
-        return None
-    return resolve_zone(given.time_zone.name) or custom_zone(given.time_zone)
+    return hours, zone

@@ -27,11 +27,11 @@ def test_what_is_written_by_hand_gives_the_same_rows_also_of_rooms() -> None:
     work = fewer(workloads.make("W3"))
     engine = Engine(work)
     assert any(search["rooms"] for search in work["searches"])
-    assert Datetimes(work).answer() == [engine.rows(search) for search in work["searches"]]
+    assert Datetimes(work).answer() == engine.answer(engine.cold())
 
 
 def test_postgresql_gives_the_same_rows() -> None:
     work = workloads.make("W1")
     engine = Engine(work)
     with postgres() as url, connected(url) as connection:
-        assert PostgreSQL(work, connection).answer() == [engine.rows(search) for search in work["searches"]]
+        assert PostgreSQL(work, connection).answer() == engine.answer(engine.cold())

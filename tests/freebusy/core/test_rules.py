@@ -1,14 +1,25 @@
 """Every rule at its boundary."""
 
-from datetime import UTC, datetime, tzinfo
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freebusy.core.intervals import HOUR, MINUTE, SECOND, to_instant
-from freebusy.core.rules import CAUTIOUS, PRESETS, TECHNICAL, Code, ConflictPolicy, blocks, classify, is_all_day
+from freebusy.core.rules import (
+    CAUTIOUS,
+    PRESETS,
+    TECHNICAL,
+    Code,
+    ConflictPolicy,
+    Judge,
+    blocks,
+    classify,
+    is_all_day,
+)
 from freebusy.core.schedule import FreeBusyStatus, Schedule, ScheduleItem
 
 BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
@@ -206,3 +217,31 @@ def test_whatever_conflicts_for_people_conflicts_in_a_room(found: ScheduleItem, 
     for_people, in_room = classify(found, policy, ZONES), classify(found, policy.room, ZONES)
     assert in_room.conflict == policy.statuses[found.status]
     assert not for_people.conflict or in_room == for_people
+
+
+# Whole days of zones around their clock changes, and what is a little off them.
+PLACES = [BERLIN, NEW_YORK, UTC, ZoneInfo("America/Havana"), ZoneInfo("Australia/Lord_Howe")]
+DATES = [date(2027, month, day) for month, day in ((3, 13), (3, 14), (3, 28), (4, 4), (10, 31), (11, 7))]
+
+
+@st.composite
+def days(draw: st.DrawFn) -> ScheduleItem:
+    zone, first = draw(st.sampled_from(PLACES)), draw(st.sampled_from(DATES))
+    last = first + timedelta(days=draw(st.integers(1, 3)))
+    start, end = (to_instant(datetime.combine(day, time(0), tzinfo=zone)) for day in (first, last))
+    return ScheduleItem(start, end + draw(st.sampled_from([0, 0, -SECOND, 1])), draw(st.sampled_from(FreeBusyStatus)))
+
+
+limits = st.one_of(st.integers(1, 3000), st.sampled_from([359, 360, 361, 1319, 1320, 1380, 1440, 1500, 1501]))
+
+
+@given(st.one_of(items, days()), policies, limits, st.sampled_from([(BERLIN, UTC), (NEW_YORK, BERLIN, UTC), (UTC,)]))
+@settings(max_examples=600)
+def test_the_searchs_judge_says_what_the_rule_says(
+    found: ScheduleItem, policy: ConflictPolicy, limit: int, zones: tuple[tzinfo, ...]
+) -> None:
+    policy = replace(policy, long_minutes=limit)
+    for variant in (policy, policy.room):
+        judge = Judge(variant)
+        conflict = found.status in judge.counting and judge.conflicts(found, zones)
+        assert conflict == classify(found, variant, zones).conflict

@@ -361,9 +361,8 @@ ODD_WALLS = st.from_regex(r"[0-9]{4}[-W][0-9]{1,2}[-.]?[0-9]{1,2}[T ]?[0-9:.Z+]{
 def test_times_in_utc_mean_the_same_whether_the_decoder_reads_them_or_not(
     start: str, end: str, status: FreeBusyStatus
 ) -> None:
-    general = parse_schedule(
-        [entry(wire.ScheduleItem(status.value, *(wire.DateTimeTimeZone(text, "UTC") for text in (start, end))))], DAY
-    )
+    bounds = (wire.DateTimeTimeZone(text, "UTC") for text in (start, end))
+    general = parse_schedule([entry(wire.ScheduleItem(status.value, *bounds))], DAY)
     assert parse_schedule([decoded(start, end, status.value)], DAY) == general
 
 

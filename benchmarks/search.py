@@ -1,0 +1,98 @@
+"""The slot search against C and against datetimes: `python -m benchmarks.search [W1 W2 …] [--rounds N] [--json FILE]`.
+
+The product's own `find_slots` on the shared workloads, cold (calendars → slots) and with masks ready. Every answer is
+first compared with the oracle's hash; then all sides take turns in one process.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+
+from benchmarks.c_search import CSearch
+from benchmarks.calendars import PAGE, Engine, Rows, Work, check
+from benchmarks.machine import compiler, this_machine
+from benchmarks.measuring import in_turns
+from benchmarks.peers.libraries import Datetimes
+from benchmarks.report import Line, Report, at_least, at_most, options, publish
+from freebusy.core.grid import SlotQuery, candidate_days, candidate_starts
+from freebusy.core.intervals import MINUTE
+from tests.freebusy.core import workloads
+
+COLD = at_most(1)
+READY = {
+    "W1": at_most(1, 0.7),
+    "W2": at_most(1.6, 1.4),
+    "W3": at_most(1.3, 1.15),
+    "W4-100": at_most(2, 1.7),
+    "W4-1000": at_most(4.5, 3.5),
+    "W4-10000": at_most(6, 4.8),
+}
+DATETIMES = {"W1": None, "W2": at_least(10), "W4-100": at_least(10), "W4-1000": at_least(10)}  # others take minutes
+EQUAL = "all rows equal"
+
+
+class InC:
+    """The same in C, from the workload's own lists."""
+
+    def __init__(self, work: Work, query: SlotQuery) -> None:
+        self._c, self._work, self._query = CSearch(), work, query
+        self._index = self._c.build(work, self._starts())
+
+    def _starts(self) -> list[int]:
+        candidate_days.cache_clear()
+        return [start // MINUTE for start in candidate_starts(self._query)]
+
+    def cold(self) -> list[Rows]:
+        index = self._c.build(self._work, self._starts())
+        return [self._c.search(index, asked) for asked in self._work["searches"]]
+
+    def ready(self) -> list[Rows]:
+        return [self._c.search(self._index, asked) for asked in self._work["searches"]]
+
+
+def sides(name: str, work: Work) -> dict[str, Callable[[], object]]:
+    """Everybody on one workload, once their answers are the oracle's."""
+    engine = Engine(work)
+    turns: dict[str, Callable[[], object]] = {"cold": engine.cold, "ready": engine.ready, "page": engine.page}
+    for results in (engine.cold(), engine.ready(), engine.ready()):
+        check(name, engine.answer(results))
+    if compiler():
+        c = InC(work, engine.query)
+        check(name, c.cold())
+        check(name, c.ready())
+        turns |= {"C cold": c.cold, "C ready": c.ready}
+    if name in DATETIMES:
+        by_hand = Datetimes(work)
+        check(name, by_hand.answer())
+        turns["datetimes"] = by_hand.answer
+    return turns
+
+
+def lines(name: str, rounds: int) -> Iterator[Line]:
+    work = workloads.make(name)
+    turns = sides(name, work)
+    measured, each = in_turns(turns, rounds), len(work["searches"])
+    yield Line(f"{name}, cold", measured.time("cold").times(1e3), "ms", note=f"{each} searches" if each > 1 else "")
+    yield Line(f"{name}, masks ready", measured.time("ready").times(1e6 / each), "µs", note="a search")
+    if "C cold" in turns:
+        yield Line(f"{name}, cold / C", measured.ratio("cold", to="C cold"), "×", COLD, EQUAL)
+        yield Line(f"{name}, masks ready / C with rows", measured.ratio("ready", to="C ready"), "×", READY[name], EQUAL)
+    if "datetimes" in turns:
+        ratio = measured.ratio("datetimes", to="cold")
+        yield Line(f"{name}, datetimes + any() / cold", ratio, "×", DATETIMES[name], EQUAL)
+    page = measured.ratio("page", to="ready")
+    yield Line(f"{name}, the best {PAGE} / all rows", page, "×", note="masks ready; ranked by conflicts")
+
+
+def main() -> int:
+    parser = options(__doc__)
+    parser.add_argument("workload", nargs="*", choices=list(READY), default=list(READY))
+    given = parser.parse_args()
+    machine = this_machine(["msgspec"], others=compiler())
+    found = [line for name in given.workload for line in lines(name, given.rounds)]
+    return publish(Report("The slot search", machine, found), given.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
