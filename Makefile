@@ -102,8 +102,13 @@ bench-admin: $(READY) ## Landing page and account list with 10,000 accounts on P
 figures: $(READY) ## Put the last figures under var/ into benchmarks/README.md
 	$(BIN)/python -m benchmarks.figures
 
+# Two installations share the customers, each on a core of its own; SHARES=1/1 has them all in one, for twice the time.
 simulate-year: $(READY) ## A year of 220 customers, outages and repairs, with the real engine (STORY_SEED=2 for another one)
-	SIMULATED_DAYS=365 $(BIN)/pytest -q tests/year
+	@for share in $(or $(SHARES),1/2 2/2); do \
+	  SIMULATED_DAYS=365 STORY_SHARE=$$share DATABASE_URL=sqlite:///var/year/$${share/\//-of-}/cadence.sqlite3 \
+	    $(BIN)/pytest -q -p no:cacheprovider tests/year & running+=" $$!"; \
+	done; \
+	failed=0; for one in $$running; do wait $$one || failed=1; done; exit $$failed
 
 kill-worker: $(READY) ## Kill -9 of a worker at 50 random moments (KILLS=50), each refresh token good for one use
 	KILLS=$(or $(KILLS),50) $(BIN)/pytest -q tests/processes/test_killed_worker.py

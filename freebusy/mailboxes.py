@@ -110,4 +110,5 @@ def _keep(account: Account, addresses: set[str], now: datetime) -> None:
         update_fields=["last_asked_at"],
     )
     newest = KnownMailbox.objects.filter(account=account).order_by("-last_asked_at", "pk")
-    KnownMailbox.objects.filter(pk__in=list(newest.values_list("pk", flat=True)[MOST_KEPT:])).delete()
+    if surplus := list(newest.values_list("pk", flat=True)[MOST_KEPT:]):
+        KnownMailbox.objects.filter(pk__in=surplus).delete()

@@ -41,9 +41,13 @@ def standing(story: Story, tenant: str, at: datetime) -> Standing | None:
     return Standing("enabled", "down", _DOWN[began[-1].trouble])
 
 
-def code_of(own: Misfortune) -> str:
-    """The reason that its incident must name."""
-    return LASTING.get(own.trouble) or _DOWN[own.trouble]
+def codes_of(own: Misfortune) -> set[str]:
+    """The reasons that its incident may name.
+
+    Where nothing answers, the first to be missed is Graph while an access token lasts, else Entra.
+    """
+    also = {"unavailable"} if own.trouble is Trouble.NETWORK_DOWN else set()
+    return {LASTING.get(own.trouble) or _DOWN[own.trouble], *also}
 
 
 def events(story: Story, tenant: str) -> Counter[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 
@@ -96,6 +96,12 @@ class Story:
     def of(self, tenant: str) -> list[Misfortune]:
         """The tenant's own troubles, in order."""
         return sorted((own for own in self.misfortunes if own.tenant == tenant), key=lambda own: own.begins)
+
+    def share(self, number: int, of: int) -> Story:
+        """What the first, second … of several installations lives through: its customers, and everybody's troubles."""
+        hourly, daily = self.hourly[number - 1 :: of], self.daily[number - 1 :: of]
+        own = tuple(one for one in self.misfortunes if one.tenant in {*hourly, *daily})
+        return replace(self, hourly=hourly, daily=daily, misfortunes=own)
 
     def reads(self) -> Iterator[tuple[datetime, str]]:
         """When the Cadence backend asks for whose calendars, in order."""
