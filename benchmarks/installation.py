@@ -37,10 +37,10 @@ from django.conf import settings  # noqa: E402
 from django.db import connection as database  # noqa: E402
 from django.utils import timezone  # noqa: E402
 from msal import ConfidentialClientApplication  # noqa: E402
+from requests.adapters import HTTPAdapter  # noqa: E402
 
 from freebusy import probes  # noqa: E402
 from microsoft import entra_door, graph_crew  # noqa: E402
-from microsoft.http import DoorAdapter  # noqa: E402
 from microsoft.secret import Secret  # noqa: E402
 from tenants import microsoft365, refreshing  # noqa: E402
 from tenants.lifecycle import State  # noqa: E402
@@ -91,7 +91,7 @@ def make_due() -> None:
     Connection.objects.update(probe_due_at=now)
 
 
-class _Loopback(DoorAdapter):
+class _Loopback(HTTPAdapter):
     """MSAL insists on https; the endpoint speaks plain HTTP, so that no TLS of this machine's own is measured."""
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
@@ -102,7 +102,7 @@ class _Loopback(DoorAdapter):
 def run(work: str, *, split: bool) -> dict[str, Any]:
     """One sweep of this process, when the line comes that starts it."""
     entra = microsoft365.entra_for(Account(cloud="global"))
-    entra._door._session.mount(ORIGIN, _Loopback(settings.SWEEP_WIDTH))
+    entra._door._session.mount(ORIGIN, _Loopback(pool_maxsize=settings.SWEEP_WIDTH))
     sweep: Callable[[], Any] = refreshing.refresh_due if work == "refresh" else probes.probe_due
     database.ensure_connection()
     pages: list[int] = []
@@ -165,7 +165,7 @@ def _splitting(work: str) -> Iterator[dict[str, float]]:
         ("decrypt", MultiFernet, "decrypt"),
         ("encrypt", MultiFernet, "encrypt"),
         ("msal", ConfidentialClientApplication, "acquire_token_by_refresh_token"),
-        ("http", requests.adapters.HTTPAdapter, "send"),
+        ("http", HTTPAdapter, "send"),
         ("claim", refreshing, "_claim") if work == "refresh" else ("claim", probes._Probes, "_claim"),
         ("write", refreshing._Run, "write") if work == "refresh" else ("write", probes._Probes, "_write"),
         ("breakers, times and errors", refreshing._Run, "ask") if work == "refresh" else ("look", probes, "look"),

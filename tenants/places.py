@@ -63,7 +63,11 @@ class ReaderGate:
         every call goes ahead.
         """
         if self._ahead is not None and self._ahead.serves():
-            yield
+            try:
+                yield
+            except CutOff:
+                self._leaves_place(deadline)  # it stays taken in any case; that it does is to be counted
+                raise
             return
         holder, slot = str(uuid4()), None
         with going_on_without_the_store():

@@ -55,15 +55,15 @@ def test_a_warm_question_is_one_query_one_call_and_no_write(
 
 
 @pytest.mark.parametrize("what", ["availability", "slots"])
-def test_a_question_that_was_just_answered_is_the_same_two_queries_and_no_call(
+def test_a_question_that_was_just_answered_is_the_same_one_query_and_no_call(
     api: Api, microsoft: Sandbox, what: str
 ) -> None:
     body = of_kind(what, crowd(20))
     assert api.post("contoso", what, body).status_code == 200
     microsoft.counters.reset()
     statements = statements_of(api, what, body)
-    assert [sql.split()[0] for sql in statements] == ["SELECT"] * len(READS)
-    assert all(table in sql for table, sql in zip(READS, statements, strict=True))
+    assert [sql.split()[0] for sql in statements] == ["SELECT"]
+    assert all(table in statements[0] for table in READS)
     assert microsoft.counters["requests"] == 0
 
 

@@ -24,11 +24,17 @@ from tenants.coordination.embedded import SqliteCoordinator
 from tenants.health import Health
 from tenants.models import Account, HealthCheck
 from tests.conftest import READER
-from tests.freebusy.asking import mailbox, question
+from tests.freebusy import asking
+from tests.freebusy.asking import mailbox
 from tests.freebusy.conftest import Ask
 
 READER_KEY = "tenant/oid"
 ILL = "p7@contoso.example"
+
+
+def question(*people: str) -> dict[str, Any]:
+    """One that is not answered from memory: these tests are about what is asked."""
+    return asking.question(*people, max_age_seconds=0)
 
 
 class Clock:

@@ -106,9 +106,12 @@ def test_only_a_change_is_told_with_health_before_and_after(told: list[tuple[int
     ]
 
 
-def test_the_health_of_a_lost_connection_is_no_news(told: list[tuple[int, Change]]) -> None:
-    record_check(connect("contoso", state="needs_consent"), BAD, START)
-    assert told == []
+def test_the_check_that_finds_a_connection_lost_is_told_as_the_fall_that_it_is(told: list[tuple[int, Change]]) -> None:
+    lost = connect("contoso", state="needs_consent")
+    record_check(lost, BAD, START)
+    assert [(key, change.health_before.value, change.health.value) for key, change in told] == [
+        (lost.pk, "unknown", "degraded")
+    ]
 
 
 def test_a_receiver_that_fails_takes_the_check_back() -> None:
