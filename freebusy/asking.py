@@ -49,7 +49,7 @@ def ask(
         witness=connection.reader,
     )
     set_aside.learn(connection.quota_key, plan.alone, report)
-    report = replace(report, results=report.results | plan.left_out)
+    report = replace(report, results={**report.results, **plan.left_out})
     log.info(
         "free/busy read",
         extra={

@@ -15,6 +15,7 @@ from microsoft.schedule_report import CallOutcome, MailboxFailure, failure, plai
 from microsoft.wire import MalformedBody, decode_error, decode_schedules
 
 _TRANSIENT = frozenset({408, 500, 502, 503, 504, 509})
+_ABOUT_TIMES = frozenset({"ErrorInvalidMergedFreeBusyInterval", "ErrorInvalidTimeInterval", "ErrorTimeIntervalTooBig"})
 _CLAIMS = re.compile(r'claims="([^"]+)"')
 
 
@@ -73,7 +74,7 @@ def judge_answer(answer: Answer, *, wall_clock: Callable[[], float]) -> Verdict:
         return Verdict(Next.RETRY_ONCE, failure("unavailable", raw=code), code)
     if code == "ErrorMailboxDataArrayTooBig":
         return Verdict(Next.SPLIT, failure("other", raw=code), code)
-    next_ = Next.SEARCH if answer.status == 400 else Next.DONE
+    next_ = Next.SEARCH if answer.status == 400 and code not in _ABOUT_TIMES else Next.DONE
     return Verdict(next_, _refused(answer.status, code), code)
 
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from itertools import chain
 from typing import Protocol
 
-from microsoft.errors import IntegrationError, Throttled, TokenRejected, may_pass
+from microsoft.errors import HeldBack, IntegrationError, Throttled, TokenRejected, may_pass
 from microsoft.graph_answer import Next, Verdict, broken, judge_answer
 from microsoft.graph_crew import Asking, Crew, Result, Try
 from microsoft.graph_search import Search, Suspect
@@ -93,15 +92,18 @@ class Run:
 
     def _report(self, calls: Sequence[ScheduleCall]) -> ScheduleReport:
         unasked: dict[ScheduleCall, CallOutcome] = dict.fromkeys([*calls, *self._open], self._unasked())
-        suspected = {call: suspect.outcome for call, suspect in self._search.suspects.items()}
-        failed = {call: outcome for call, outcome in self._settled.items() if isinstance(outcome, MailboxFailure)}
+        suspected: dict[ScheduleCall, CallOutcome] = {
+            call: suspect.outcome for call, suspect in self._search.suspects.items()
+        }
+        failed: dict[ScheduleCall, CallOutcome] = {
+            call: outcome for call, outcome in self._settled.items() if isinstance(outcome, MailboxFailure)
+        }
         answered = {call: outcome for call, outcome in self._settled.items() if call not in failed}
         # Whoever was asked for in more than one call is what the last of these says.
-        found = join(
-            list(chain.from_iterable(map(dict.items, (unasked, suspected, failed, answered)))), len(self._parts)
-        )
-        poison = self._search.poison
-        return ScheduleReport(found | poison, tuple(self._records), self._error, frozenset(poison))
+        said = {call: outcome for call, outcome in unasked.items() if call not in self._settled}
+        found = join(said | suspected | failed | answered, len(self._parts))
+        found.update(self._search.poison)
+        return ScheduleReport(found, tuple(self._records), self._error, frozenset(self._search.poison))
 
     def _may_go_on(self) -> bool:
         asks = bool(self._crew.under_way) or (bool(self._waiting) and not self._error)
@@ -163,7 +165,8 @@ class Run:
             return
         if attempt.role is not Role.WITNESS and attempt.call in self._open and self._put_off(attempt, verdict):
             return
-        self._record(result, verdict)
+        if not isinstance(result.answer, HeldBack):  # which was no call at all
+            self._record(result, verdict)
         if verdict.next is Next.NEW_TOKEN:
             request_id = self._records[-1].request_id
             self._error = self._error or TokenRejected(verdict.code, claims=verdict.claims, request_id=request_id)

@@ -111,13 +111,14 @@ class Crew:
         until = self._deadline.clock() + wait
         while True:
             now = self._deadline.clock()
-            overdue = next((flight for flight in self._flights if (flight.give_up_at or now + 1.0) <= now), None)
-            if overdue is not None:
-                return self._leave(overdue, now)
             try:
                 flight, result = self._results.get(timeout=max(0.0, min(until, self._next_end(now)) - now))
             except queue.Empty:
-                if self._deadline.clock() >= until:
+                now = self._deadline.clock()
+                overdue = next((flight for flight in self._flights if (flight.give_up_at or now + 1.0) <= now), None)
+                if overdue is not None:
+                    return self._leave(overdue, now)
+                if now >= until:
                     return None
                 continue
             if not flight.left:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -124,16 +124,14 @@ def crowded(call: ScheduleCall, entries: Sequence[ScheduleInformation | Malforme
 _Found = ScheduleInformation | MailboxFailure
 
 
-def join(
-    outcomes: Iterable[tuple[ScheduleCall, CallOutcome]], part_count: int
-) -> dict[str, MailboxSchedule | MailboxFailure]:
+def join(outcomes: Mapping[ScheduleCall, CallOutcome], part_count: int) -> dict[str, MailboxSchedule | MailboxFailure]:
     """Puts the parts of each mailbox together; a mailbox that failed in one part has failed.
 
     Of two calls for the same the later counts. Where stretches of a part were asked for, they stand for it.
     """
     found: dict[str, list[_Found | None]] = {}
     stretches: dict[tuple[str, int], dict[datetime, _Found]] = {}
-    for call, outcome in outcomes:
+    for call, outcome in outcomes.items():
         answers = {} if isinstance(outcome, MailboxFailure) else _by_mailbox(outcome)
         for mailbox in call.mailboxes:
             key = mailbox.casefold()

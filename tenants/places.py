@@ -75,13 +75,13 @@ class ReaderGate:
                 _wake(self._name)
 
     def _leaves_place(self, deadline: Deadline) -> bool:
-        """Whether Microsoft's count shall be kept of a call that it may still be at: not by the last place of all."""
-        now, left = time.time(), False
+        """Whether a call that Microsoft may still be at keeps its place: not the last one to be had."""
+        now, left, spare = time.time(), False, 1 + self._urgency
 
         def one_more(value: bytes | None) -> bytes:
             nonlocal left
             ends = [end for end in msgspec.json.decode(value or b"[]", type=list[float]) if end > now]
-            left = len(ends) < self._places - 1
+            left = len(ends) < self._places - spare
             return msgspec.json.encode([*ends, now + seconds] if left else ends)
 
         seconds = deadline.remaining() + _LEASE_MARGIN_SECONDS
@@ -126,7 +126,7 @@ class ReaderGate:
             places=self._places,
             calls=settings.GRAPH_CALLS - (settings.GRAPH_CALLS_FOR_PEOPLE if background else 0),
             spare=int(background and self._places > 1 and waited < BACKGROUND_PATIENCE_SECONDS),
-            rank=self._urgency,
+            rank=int(self._urgency),  # Redis would be sent the name
         )
         seconds = deadline.remaining() + _LEASE_MARGIN_SECONDS
         return coordinator().take_slot(self._name, holder, terms, seconds=seconds, waited=waited)

@@ -16,7 +16,7 @@ LOCKS = ["requirements.txt", "requirements-dev.txt", "requirements-peers.txt"]
 # Who turns a Secret into text, and why.
 MAY_REVEAL = {
     "microsoft/entra.py": "hands credential, flow and refresh token to MSAL",
-    "microsoft/graph_calls.py": "writes the Authorization header",
+    "microsoft/graph_crew.py": "writes the Authorization header",
     "tenants/fields.py": "encrypts for the column",
     "tenants/management/commands/create_api_key.py": "shows a new API key this once",
     "tenants/admin/api_keys.py": "shows a new API key this once",

@@ -91,11 +91,11 @@ class RedisCoordinator:
         self._admit = client.register_script(_ADMIT)
 
     def take_slot(self, name: str, holder: str, terms: Terms, *, seconds: float, waited: float = 0.0) -> int | Refusal:
-        times = (max(int(seconds * 1000), 1), int(waited * 1_000_000))
-        wanted = (terms.places, terms.calls, terms.spare, terms.rank)
-        rules = (BUCKET_SECONDS * 1000, BUCKETS, int(MARK_SECONDS * 1000))
-        keys, args = [f"{self._namespace}:slot:{name}"], [holder, *times, *wanted, *rules]
-        slot, wait = cast(tuple[int, int], self._take(keys=keys, args=args))
+        times: tuple[int, ...] = (max(int(seconds * 1000), 1), int(waited * 1_000_000))
+        wanted: tuple[int, ...] = (terms.places, terms.calls, terms.spare, terms.rank)
+        rules: tuple[int, ...] = (BUCKET_SECONDS * 1000, BUCKETS, int(MARK_SECONDS * 1000))
+        answer = self._take(keys=[f"{self._namespace}:slot:{name}"], args=[holder, *times, *wanted, *rules])
+        slot, wait = cast(tuple[int, int], answer)
         return slot if slot >= 0 else Refusal(wait / 1000)
 
     def free_slot(self, name: str, holder: str, slot: int) -> None:

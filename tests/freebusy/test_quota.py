@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from django.db import connections
 
+from freebusy.probes import probe
 from sandbox import Sandbox
+from tenants import breakers
 from tenants.models import Account
 from tests.conftest import READER
 from tests.factories import Api, make_account, make_api_key
@@ -162,6 +164,37 @@ def test_a_lower_limit_of_mailboxes_is_met_by_halves(availability: Ask, microsof
     microsoft.options.max_mailboxes = 10
     answer = availability(question(*people))
     assert {person["state"] for person in answer["attendees"]} == {"known"}
+
+
+def test_when_the_calls_of_ten_minutes_are_spent_it_says_when_to_ask_again_and_blames_nobody(
+    api: Api, microsoft: Sandbox, settings: Any
+) -> None:
+    people = crowd(microsoft, 20)
+    used = 1  # by the consent
+    settings.GRAPH_CALLS = used + 2
+    microsoft.counters.reset()
+    answers = [api.post("contoso", "availability", question(*people, max_age_seconds=0)) for _ in range(9)]
+    assert [answer.status_code for answer in answers] == [200] * 2 + [503] * 7
+    assert 590 < int(answers[-1]["Retry-After"]) <= 620
+    assert_microsoft_was_content(microsoft, 2)
+    assert breakers.standing() == []
+
+
+def test_what_was_read_before_the_calls_are_spent_is_given(
+    availability: Ask, microsoft: Sandbox, settings: Any
+) -> None:
+    settings.GRAPH_CALLS = 3
+    answer = availability(question(*crowd(microsoft, 60)))
+    states = [(person["state"], (person["problem"] or {}).get("code")) for person in answer["attendees"]]
+    assert sorted(states, key=str) == [("known", None)] * 40 + [("unknown", "throttled")] * 20
+
+
+def test_background_work_leaves_calls_to_people(contoso: Account, api: Api, microsoft: Sandbox, settings: Any) -> None:
+    settings.GRAPH_CALLS, settings.GRAPH_CALLS_FOR_PEOPLE = 3, 2
+    microsoft.counters.reset()
+    probe(contoso.connection)
+    assert microsoft.counters["get_schedule"] == 0
+    assert api.post("contoso", "availability", question(*crowd(microsoft, 20))).status_code == 200
 
 
 def test_every_call_asks_for_utc_and_gzip_under_an_id_of_its_own(availability: Ask, microsoft: Sandbox) -> None:

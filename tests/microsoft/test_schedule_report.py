@@ -177,10 +177,15 @@ def test_a_200_that_is_no_schedule_is_tried_again_like_a_503(body):
     assert (verdict.next, verdict.outcome.code, verdict.code) == (Next.RETRY, "unavailable", "MalformedBody")
 
 
-@pytest.mark.parametrize("status", [204, 301, 302, 400, 405, 409, 413, 415, 501])
+@pytest.mark.parametrize("status", [204, 301, 302, 405, 409, 413, 415, 501])
 def test_any_other_answer_is_final(status):
     verdict = judge(status)
     assert (verdict.next, verdict.outcome.code, verdict.outcome.raw) == (Next.DONE, "other", f"HTTP{status}")
+
+
+def test_a_refused_request_may_be_one_mailboxs_fault():
+    verdict = judge(400)
+    assert (verdict.next, verdict.outcome.code, verdict.outcome.raw) == (Next.SEARCH, "other", "HTTP400")
 
 
 def test_a_calendar_not_found_is_worth_one_more_try():
