@@ -1,4 +1,4 @@
-"""What is measured in minutes, each part in a process of its own: `python -m benchmarks [PART …] [--json FILE]`."""
+"""What is measured in minutes, each part in a process of its own: `python -m benchmarks [--only PART] [--json FILE]`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ PARTS = ["parsing", "search", "network", "counts"]
 
 def main() -> int:
     parser = options(__doc__)
-    parser.add_argument("part", nargs="*", choices=PARTS, default=PARTS)
+    parser.add_argument("--only", action="append", choices=PARTS, help="this part; may be given again")
     given = parser.parse_args()
     reports, failed = [], []
     with tempfile.TemporaryDirectory() as folder:
-        for part in given.part:
+        for part in given.only or PARTS:
             file = Path(folder) / f"{part}.json"
             command = [sys.executable, "-m", f"benchmarks.{part}", "--rounds", str(given.rounds), "--json", str(file)]
             subprocess.run(command, cwd=ROOT, check=False)

@@ -46,7 +46,7 @@ def schedules(bodies: Sequence[bytes], window: Interval) -> dict[str, Schedule]:
         call = ScheduleCall(0, tuple(address(20 * number + k) for k in range(20)))
         outcomes[call] = judge_answer(Answer(200, {}, body), wall_clock=lambda: 0.0).outcome
     found = {}
-    for mailbox, result in join(outcomes.items(), 1).items():
+    for mailbox, result in join(outcomes, 1).items():
         if isinstance(result, MailboxSchedule):
             schedule = parse_schedule(result.entries, window)
             assert isinstance(schedule, Schedule)

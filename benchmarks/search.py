@@ -1,4 +1,4 @@
-"""The slot search against C and against datetimes: `python -m benchmarks.search [W1 W2 …] [--rounds N] [--json FILE]`.
+"""The slot search against C and against datetimes: `python -m benchmarks.search [--only W1 --only W2 …] [--rounds N] [--json FILE]`.
 
 The product's own `find_slots` on the shared workloads, cold (calendars → slots) and with masks ready. Every answer is
 first compared with the oracle's hash; then all sides take turns in one process.
@@ -87,10 +87,10 @@ def lines(name: str, rounds: int) -> Iterator[Line]:
 
 def main() -> int:
     parser = options(__doc__)
-    parser.add_argument("workload", nargs="*", choices=list(READY), default=list(READY))
+    parser.add_argument("--only", action="append", choices=list(READY), help="this workload; may be given again")
     given = parser.parse_args()
     machine = this_machine(["msgspec"], others=compiler())
-    found = [line for name in given.workload for line in lines(name, given.rounds)]
+    found = [line for name in given.only or READY for line in lines(name, given.rounds)]
     return publish(Report("The slot search", machine, found), given.json)
 
 
