@@ -1,4 +1,4 @@
-"""What is measured in minutes, each part in a process of its own: `python -m benchmarks [--only PART] [--json FILE]`."""
+"""What is measured in minutes, each part in its own process: `python -m benchmarks [--only PART] [--json FILE]`."""
 
 from __future__ import annotations
 

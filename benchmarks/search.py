@@ -1,4 +1,4 @@
-"""The slot search against C and against datetimes: `python -m benchmarks.search [--only W1 --only W2 …] [--rounds N] [--json FILE]`.
+"""The slot search beside C and datetimes: `python -m benchmarks.search [--only W1] [--rounds N] [--json FILE]`.
 
 The product's own `find_slots` on the shared workloads, cold (calendars → slots) and with masks ready. Every answer is
 first compared with the oracle's hash; then all sides take turns in one process.

@@ -1,4 +1,4 @@
-"""The search beside what one could pick instead: `python -m benchmarks.peers [--only W1 --only W2 …] [--rounds N] [--json FILE]`.
+"""The search beside what one could pick instead: `python -m benchmarks.peers [--only W1] [--rounds N] [--json FILE]`.
 
 Needs what requirements-peers.txt pins; `make bench-peers` installs it. Every answer is compared with ours first, and
 ours with the workload's own hash. All cases of a workload run in turns in this one process, PostgreSQL beside it.
