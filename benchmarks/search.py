@@ -21,7 +21,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks.c_search import CSearch
+from benchmarks.c_search import CSearch, NumpySearch
 from freebusy.core.grid import Hours, SlotQuery, candidate_days, candidate_starts
 from freebusy.core.intervals import MINUTE, Interval
 from freebusy.core.ready import Ready
@@ -140,8 +140,8 @@ class Engine:
 class InC:
     """The same in C, from the workload's own lists."""
 
-    def __init__(self, work: Work, query: SlotQuery) -> None:
-        self._c, self._work, self._query = CSearch(), work, query
+    def __init__(self, c: CSearch, work: Work, query: SlotQuery) -> None:
+        self._c, self._work, self._query = c, work, query
         self._index = self._c.build(work, self._starts())
 
     def _starts(self) -> list[int]:
@@ -201,16 +201,18 @@ class Sides:
     def of(cls, name: str) -> Sides:
         work = workloads.make(name)
         engine = Engine(work)
-        c = InC(work, engine.query)
+        c, lean = (InC(called, work, engine.query) for called in (NumpySearch(), CSearch()))
         turns: dict[str, Callable[[], object]] = {
             "cold": engine.cold,
             "C cold": c.cold,
             "ready": engine.ready,
             "C ready": c.ready,
+            "lean C cold": lean.cold,
+            "lean C ready": lean.ready,
             "page": engine.page,
         }
         answers = [engine.answer(engine.cold()), engine.answer(engine.ready()), engine.answer(engine.ready())]
-        answers += [c.cold(), c.ready()]
+        answers += [c.cold(), c.ready(), lean.cold(), lean.ready()]
         if name in AS_DATETIMES:
             datetimes = Datetimes(work, engine.query)
             turns["datetimes"] = datetimes.cold
@@ -253,6 +255,8 @@ def measured(name: str, rounds: int) -> dict[str, Any]:
         "ready": round(ready, 3),
         "ready_goal": READY.get(name),
         "ready_aim": AIM.get(name),
+        "lean_cold": round(seconds["cold"] / seconds["lean C cold"], 3),
+        "lean_ready": round(seconds["ready"] / seconds["lean C ready"], 3),
         "datetimes": datetimes and round(datetimes, 1),
         "page": round(seconds["page"] / seconds["ready"], 3),
         "met": cold <= COLD
@@ -268,7 +272,7 @@ def line(figures: dict[str, Any]) -> str:
     return (
         f"{figures['workload']:9} {seconds['cold'] * 1e3:9.2f} {figures['cold']:8.2f}x "
         f"{seconds['ready'] / searches * 1e6:11.1f} {figures['ready']:8.2f}x {goal:>11} {against} "
-        f"{figures['page']:8.2f}x  {'' if figures['met'] else 'MISSED'}"
+        f"{figures['page']:6.2f}x {figures['lean_cold']:9.2f}x {figures['lean_ready']:6.2f}x  {'' if figures['met'] else 'MISSED'}"
     )
 
 
@@ -280,12 +284,10 @@ def main() -> int:
     options = parser.parse_args()
     machine = {"platform": platform.platform(), "python": platform.python_version(), "cores": os.cpu_count()}
     print(*machine.values(), "load", os.getloadavg()[0])
-    print(
-        "cold: ms, of C cold; ready: µs a search, of C with rows (goal / aim); datetimes: × our cold; page: × all rows"
-    )
-    print(
-        f"{'':9} {'cold ms':>9} {'of C':>9} {'ready µs':>11} {'of C':>9} {'goal / aim':>11} {'datetimes':>8} {'page':>8}"
-    )
+    print("cold: ms, and × C cold; ready: µs a search, and × C with rows; datetimes: × our cold; page: × all rows;")
+    print("lean: × C cold and with rows, through arrays instead of NumPy")
+    heads = (f"{'':9}", f"{'cold':>9}", f"{'× C':>8}", f"{'ready':>11}", f"{'× C':>9}", f"{'goal / aim':>11}")
+    print(*heads, f"{'datetimes':>8}", f"{'page':>6}", f"{'lean':>17}")
     all_figures = []
     for name in options.workloads:
         all_figures.append(measured(name, options.rounds))
