@@ -1,7 +1,7 @@
 """The search in C, called from Python: the limit that the engine is measured against. Compiled on the spot by gcc.
 
 Input are the workload's lists of ints; turning them into arrays is part of building, and rows are made in Python.
-Through NumPy it is the reference that the goals were set on; through arrays alone (lean) there is less around each call.
+Through NumPy it is the reference that the goals were set on; through arrays alone (lean) less is around each call.
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
 """The slot search beside C and datetimes: `python -m benchmarks.search [--only W1] [--rounds N] [--json FILE]`.
 
 The product's own `find_slots` on the shared workloads, cold (calendars → slots) and with masks ready. Every answer is
-first compared with the oracle's hash; then all sides take turns in one process. The goals were set on C called through
-NumPy, which .venv-peers has; "lean" C is called through arrays alone, with less around each call.
+first compared with the oracle's hash; then all sides take turns in one process, cold ones and ready ones apart. The goals
+were set on C called through NumPy, which .venv-peers has; "lean" C is called through arrays alone.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib.util import find_spec
 
 from benchmarks.c_search import CSearch, NumpySearch
@@ -32,6 +33,7 @@ READY = {
 }
 DATETIMES = {"W1": None, "W2": at_least(10), "W4-100": at_least(10), "W4-1000": at_least(10)}  # others take minutes
 EQUAL = "all rows equal"
+OURS, BY_HAND, PAGE_ONLY = "ours", "datetimes + any()", f"the best {PAGE}"
 C, LEAN = "C", "lean C"  # through NumPy, on which the goals were set; through arrays alone
 
 
@@ -61,41 +63,47 @@ def c_sides() -> dict[str, CSearch]:
     return {LEAN: CSearch()} | ({C: NumpySearch()} if find_spec("numpy") else {})
 
 
-def sides(name: str, work: Work) -> dict[str, Callable[[], object]]:
-    """Everybody on one workload, once their answers are the oracle's."""
-    engine = Engine(work)
-    turns: dict[str, Callable[[], object]] = {"cold": engine.cold, "ready": engine.ready, "page": engine.page}
-    for results in (engine.cold(), engine.ready(), engine.ready()):
-        check(name, engine.answer(results))
-    for called, c in c_sides().items():
-        side = InC(c, work, engine.query)
-        check(name, side.cold())
-        check(name, side.ready())
-        turns |= {f"cold / {called}": side.cold, f"ready / {called}": side.ready}
-    if name in DATETIMES:
-        by_hand = Datetimes(work)
-        check(name, by_hand.answer())
-        turns["datetimes"] = by_hand.answer
-    return turns
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Everybody on one workload: from what was just read, and with masks ready."""
+
+    cold: dict[str, Callable[[], object]]
+    ready: dict[str, Callable[[], object]]
+
+    @classmethod
+    def of(cls, name: str, work: Work) -> Sides:
+        """Once all answers are the oracle's."""
+        engine = Engine(work)
+        sides = cls({OURS: engine.cold}, {OURS: engine.ready, PAGE_ONLY: engine.page})
+        for results in (engine.cold(), engine.ready(), engine.ready()):
+            check(name, engine.answer(results))
+        for called, c in c_sides().items():
+            in_c = InC(c, work, engine.query)
+            check(name, in_c.cold())
+            check(name, in_c.ready())
+            sides.cold[called], sides.ready[called] = in_c.cold, in_c.ready
+        if name in DATETIMES:
+            by_hand = Datetimes(work)
+            check(name, by_hand.answer())
+            sides.cold[BY_HAND] = by_hand.answer
+        return sides
 
 
 def lines(name: str, rounds: int) -> Iterator[Line]:
     work = workloads.make(name)
-    turns = sides(name, work)
-    measured, each = in_turns(turns, rounds), len(work["searches"])
-    yield Line(f"{name}, cold", measured.time("cold").times(1e3), "ms", note=f"{each} searches" if each > 1 else "")
-    yield Line(f"{name}, masks ready", measured.time("ready").times(1e6 / each), "µs", note="a search")
-    for called, cold, ready in ((C, COLD, READY[name]), (LEAN, None, None)):
-        if f"cold / {called}" in turns:
-            ratio = measured.ratio("cold", to=f"cold / {called}")
-            yield Line(f"{name}, cold / {called}", ratio, "×", cold, EQUAL)
-            ratio = measured.ratio("ready", to=f"ready / {called}")
-            yield Line(f"{name}, masks ready / {called} with rows", ratio, "×", ready, EQUAL)
-    if "datetimes" in turns:
-        ratio = measured.ratio("datetimes", to="cold")
-        yield Line(f"{name}, datetimes + any() / cold", ratio, "×", DATETIMES[name], EQUAL)
-    page = measured.ratio("page", to="ready")
-    yield Line(f"{name}, the best {PAGE} / all rows", page, "×", note="masks ready; ranked by conflicts")
+    sides, each = Sides.of(name, work), len(work["searches"])
+    cold, ready = in_turns(sides.cold, rounds), in_turns(sides.ready, rounds)
+    yield Line(f"{name}, cold", cold.time(OURS).times(1e3), "ms", note=f"{each} searches" if each > 1 else "")
+    yield Line(f"{name}, masks ready", ready.time(OURS).times(1e6 / each), "µs", note="a search")
+    for called, cold_goal, ready_goal in ((C, COLD, READY[name]), (LEAN, None, None)):
+        if called in sides.cold:
+            yield Line(f"{name}, cold / {called}", cold.ratio(OURS, to=called), "×", cold_goal, EQUAL)
+            ratio = ready.ratio(OURS, to=called)
+            yield Line(f"{name}, masks ready / {called} with rows", ratio, "×", ready_goal, EQUAL)
+    if name in DATETIMES:
+        yield Line(f"{name}, {BY_HAND} / cold", cold.ratio(BY_HAND, to=OURS), "×", DATETIMES[name], EQUAL)
+    page = ready.ratio(PAGE_ONLY, to=OURS)
+    yield Line(f"{name}, {PAGE_ONLY} / all rows", page, "×", note="masks ready; ranked by conflicts")
 
 
 def main() -> int:
