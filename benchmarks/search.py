@@ -1,8 +1,8 @@
 """The slot search beside C and datetimes: `python -m benchmarks.search [--only W1] [--rounds N] [--json FILE]`.
 
 The product's own `find_slots` on the shared workloads, cold (calendars → slots) and with masks ready. Every answer is
-first compared with the oracle's hash; then all sides take turns in one process, cold ones and ready ones apart. The goals
-were set on C called through NumPy, which .venv-peers has; "lean" C is called through arrays alone.
+first compared with the oracle's hash; then all sides take turns in one process, cold ones and ready ones apart. The
+goals were set on C called through NumPy, which .venv-peers has; "lean" C is called through arrays alone.
 """
 
 from __future__ import annotations
