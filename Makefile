@@ -79,7 +79,7 @@ lock: $(READY) ## Compile requirements*.txt anew from requirements*.in
 	  $(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 --no-header $$name.in -o $$name.txt || exit 1; \
 	done
 
-bench: $(READY) ## Answers of Graph to intervals, search, Graph's quota: ratios and counts in minutes (figures: var/bench.json)
+bench: $(READY) $(PEERS_READY) ## Answers of Graph to intervals, search, Graph's quota: ratios and counts in minutes (figures: var/bench.json)
 	$(BIN)/python -m benchmarks --json var/bench.json
 
 bench-peers: $(PEERS_READY) ## The search beside PostgreSQL, portion, intervaltree, pandas … (figures: var/bench-peers.json)

@@ -1,4 +1,4 @@
-"""What is measured in minutes, each part in a process of its own: `python -m benchmarks [PART …] [--json FILE]`."""
+"""What is measured in minutes, each part in its own process: `python -m benchmarks [--only PART] [--json FILE]`."""
 
 from __future__ import annotations
 
@@ -12,17 +12,31 @@ from benchmarks.report import options
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ["parsing", "search", "network", "counts"]
+WITH_NUMPY = ROOT / ".venv-peers" / "bin" / "python"
+
+
+def interpreter(part: str) -> str:
+    """The search is compared with C called through NumPy, which the development requirements do not have."""
+    return str(WITH_NUMPY) if part == "search" and WITH_NUMPY.exists() else sys.executable
 
 
 def main() -> int:
     parser = options(__doc__)
-    parser.add_argument("part", nargs="*", choices=PARTS, default=PARTS)
+    parser.add_argument("--only", action="append", choices=PARTS, help="this part; may be given again")
     given = parser.parse_args()
     reports, failed = [], []
     with tempfile.TemporaryDirectory() as folder:
-        for part in given.part:
+        for part in given.only or PARTS:
             file = Path(folder) / f"{part}.json"
-            command = [sys.executable, "-m", f"benchmarks.{part}", "--rounds", str(given.rounds), "--json", str(file)]
+            command = [
+                interpreter(part),
+                "-m",
+                f"benchmarks.{part}",
+                "--rounds",
+                str(given.rounds),
+                "--json",
+                str(file),
+            ]
             subprocess.run(command, cwd=ROOT, check=False)
             if file.exists():  # also when a goal was missed
                 reports.append(json.loads(file.read_text(encoding="utf-8")))

@@ -16,13 +16,9 @@ ROUNDS = 5
 Result = TypeVar("Result")
 _FORK = get_context("fork")
 Clock = Callable[[], float]
-# A case is repeated within its turn until that takes about so long: seconds that any clock reads well.
-_SHORTEST_TURN = 0.005
-_READABLE = 1e-6
 # A round is the median of so many laps of all cases, but of fewer where they are slow: what disturbs for a moment
 # does not count.
-_LAPS, _ROUND = 9, 1.0
-_SLOW = 0.5
+_LAPS, _ROUND_SECONDS = 99, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +55,30 @@ class Rounds:
 def in_turns(
     cases: Mapping[str, Callable[[], object]], rounds: int = ROUNDS, *, clock: Clock = time.process_time
 ) -> Rounds:
-    """Each case once a lap, in a new order; laps make rounds. One lap before them is not counted.
+    """Each case once a lap, another one first in the next; laps make rounds. One lap before them is not counted.
 
+    Once, and not many times in a row: in production too something else was in the processor's caches just before.
     `clock`: the processor's time of this process, which other processes cannot stretch; `time.perf_counter` where
-    waiting belongs to it, for another process or for the network.
+    another process has a part in the work.
     """
     with inputs_left_alone():
         began = time.perf_counter()
-        turns = {name: _Turn.of(case, clock) for name, case in cases.items()}
-        laps = max(1, min(_LAPS, int(_ROUND / (time.perf_counter() - began + _READABLE))))
-        taken = [_lap(turns, number) for number in range(rounds * laps)]
+        _lap(cases, 0, clock)
+        laps = max(1, min(_LAPS, int(_ROUND_SECONDS / (time.perf_counter() - began))))
+        taken = [_lap(cases, number, clock) for number in range(rounds * laps)]
     grouped = [taken[first : first + laps] for first in range(0, len(taken), laps)]
     return Rounds({name: [statistics.median(lap[name] for lap in one) for one in grouped] for name in cases})
+
+
+def _lap(cases: Mapping[str, Callable[[], object]], number: int, clock: Clock) -> dict[str, float]:
+    names, first = list(cases), number % len(cases)
+    return {name: _seconds(cases[name], clock) for name in names[first:] + names[:first]}
+
+
+def _seconds(case: Callable[[], object], clock: Clock) -> float:
+    began = clock()
+    case()
+    return clock() - began
 
 
 def in_turns_apart(cases: Mapping[str, Callable[[], object]], rounds: int = ROUNDS, *, runs: int = 9) -> Rounds:
@@ -112,11 +120,6 @@ def _best_of(case: Callable[[], object], runs: int) -> float:
     return min(taken)
 
 
-def _lap(turns: Mapping[str, _Turn], number: int) -> dict[str, float]:
-    names, first = list(turns), number % len(turns)
-    return {name: turns[name].seconds() for name in names[first:] + names[:first]}
-
-
 @contextmanager
 def inputs_left_alone() -> Iterator[None]:
     """What is alive now is the benchmark's own input: the garbage collector, which stays on, need not walk it."""
@@ -126,29 +129,3 @@ def inputs_left_alone() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
-
-
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    """One case with how it is timed."""
-
-    case: Callable[[], object]
-    clock: Clock
-    repeats: int = 1
-    primed: bool = True
-
-    @classmethod
-    def of(cls, case: Callable[[], object], clock: Clock) -> _Turn:
-        """Runs it twice, also to warm it up: caches are filled and modules imported when the counted laps begin."""
-        once = cls(case, clock).seconds()
-        return cls(case, clock, max(1, round(_SHORTEST_TURN / max(once, _READABLE))), primed=once < _SLOW)
-
-    def seconds(self) -> float:
-        """Of one run. A quick case has one before that is not timed, so that it does not pay for memory which the case
-        before gave back to the system; for a slow one that is little."""
-        if self.primed:
-            self.case()
-        began = self.clock()
-        for _ in range(self.repeats):
-            self.case()
-        return (self.clock() - began) / self.repeats

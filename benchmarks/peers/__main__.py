@@ -1,4 +1,4 @@
-"""The search beside what one could pick instead: `python -m benchmarks.peers [W1 W2 …] [--rounds N] [--json FILE]`.
+"""The search beside what one could pick instead: `python -m benchmarks.peers [--only W1] [--rounds N] [--json FILE]`.
 
 Needs what requirements-peers.txt pins; `make bench-peers` installs it. Every answer is compared with ours first, and
 ours with the workload's own hash. All cases of a workload run in turns in this one process, PostgreSQL beside it.
@@ -99,11 +99,11 @@ def lines(name: str, connection: psycopg.Connection[Any], rounds: int) -> Iterat
 
 def main() -> int:
     parser = options(__doc__)
-    parser.add_argument("workload", nargs="*", default=WORKLOADS, choices=WORKLOADS)
+    parser.add_argument("--only", action="append", choices=WORKLOADS, help="this workload; may be given again")
     given = parser.parse_args()
     with postgres() as url, connected(url) as connection:
         machine = this_machine(PACKAGES, others={"PostgreSQL": server_version(connection)})
-        found = [line for name in given.workload for line in lines(name, connection, given.rounds)]
+        found = [line for name in given.only or WORKLOADS for line in lines(name, connection, given.rounds)]
     return publish(Report("Our search beside what one could pick instead", machine, found), given.json)
 
 

@@ -20,13 +20,11 @@ _MOST_UNITS = 100_000  # a table longer than this takes longer to make than it s
 _LONGEST_UNIT = 1 << 30  # CPython divides by ints of one digit in a third of the time
 _MARGIN = 24 * HOUR  # entries that begin or end within a day of the candidates are looked up in the table
 _RUNS = [(1 << length) - 1 for length in range(257)]
-# Runs that lie near each other are joined as small ints first, so that wide ones are touched rarely.
-_NEAR = 1024
-# The byte of eight candidates → 1 where the ith is set (or is not); the bytes where it is so.
+# The byte of eight candidates → 1 where the ith is set (or is not).
 _SET = [bytes(byte >> i & 1 for byte in range(256)) for i in range(8)]
 _CLEAR = [bytes(~byte >> i & 1 for byte in range(256)) for i in range(8)]
-_BYTES_SET, _BYTES_CLEAR = ([bytes(compress(range(256), flags)) for flags in kind] for kind in (_SET, _CLEAR))
 _BITS = [tuple(i for i in range(8) if byte >> i & 1) for byte in range(256)]
+_FEW_BYTES = 1024  # so many are translated as a whole, more where they are looked at
 _MANY = 64  # so many names take longer to make than an object that makes them when somebody looks
 
 
@@ -84,9 +82,10 @@ class Grid:
                 low = bisect_right(self.starts, start - self.duration)
                 length = bisect_left(self.starts, end, low) - low
             if length:
-                run = runs[length] if length <= 256 else (1 << length) - 1
-                if 0 <= low - base < _NEAR:
-                    near |= run << (low - base)
+                # Runs that lie near each other are joined as small ints first, so that wide ones are touched rarely.
+                run = runs[length] if length < 257 else (1 << length) - 1
+                if 0 <= (ahead := low - base) < 1024:
+                    near |= run << ahead
                 else:
                     mask |= near << base
                     near, base = run, low
@@ -106,27 +105,38 @@ def _unit(days: Sequence[range], duration: int) -> int:
     return whole // parts
 
 
-def numbers(mask: int) -> Iterator[int]:
+def numbers(mask: int) -> list[int]:
     """The numbers of the bits that are set, ascending."""
     # By bytes, because taking single bits off a wide int copies the whole of it each time.
     width = (mask.bit_length() + 7) // 8
     eights = zip(range(0, 8 * width, 8), mask.to_bytes(width, "little"), strict=True)
-    return (eight + bit for eight, byte in eights if byte for bit in _BITS[byte])
+    return [eight + bit for eight, byte in eights if byte for bit in _BITS[byte]]
+
+
+def lowest(mask: int, count: int) -> int:
+    """Its first bits that are set, so many of them."""
+    low, high = 0, mask.bit_length()
+    while low < high:
+        middle = (low + high) // 2
+        if (mask & (1 << middle) - 1).bit_count() < count:
+            low = middle + 1
+        else:
+            high = middle
+    return mask & (1 << low) - 1
 
 
 class Names(msgspec.Struct, frozen=True, gc=False, eq=False):
     """Some of `names`, in their order: made when looked at, compared as a tuple is. Only their number is there."""
 
     names: Sequence[str]
-    column: bytes  # for each name a byte of its mask
-    bits: bytes  # byte → whether it is meant
+    column: bytes  # for each name 1 or 0
     count: int
 
     def __len__(self) -> int:
         return self.count
 
     def __iter__(self) -> Iterator[str]:
-        return compress(self.names, self.column.translate(self.bits))
+        return compress(self.names, self.column)
 
     def __getitem__(self, at: int) -> str:
         return tuple(self)[at]
@@ -145,17 +155,20 @@ def names_at(
     at: Sequence[int], names: Sequence[str], masks: Iterable[bytes], width: int, *, clear: bool = False
 ) -> list[Who]:
     """At each of the candidates: whose masks (of so many bytes) hold it; or, `clear`, whose do not."""
-    beside = b"".join(masks)
-    wanted, unwanted = (_CLEAR, _BYTES_SET) if clear else (_SET, _BYTES_CLEAR)
-    columns = {eight: beside[eight::width] for eight in {k >> 3 for k in at}}
+    chosen = _columns(at, b"".join(masks), width, _CLEAR if clear else _SET)
     if len(names) > _MANY:
-        return [
-            Names(names, column := columns[k >> 3], wanted[k & 7], len(column.translate(None, unwanted[k & 7])))
-            for k in at
-        ]
-    chosen = [columns[k >> 3].translate(wanted[k & 7]) for k in at]
-    shared = {flags: tuple(compress(names, flags)) for flags in set(chosen)}
-    return [shared[flags] for flags in chosen]
+        return [Names(names, column, column.count(1)) for column in chosen]
+    shared = {column: tuple(compress(names, column)) for column in set(chosen)}
+    return [shared[column] for column in chosen]
+
+
+def _columns(at: Sequence[int], beside: bytes, width: int, wanted: Sequence[bytes]) -> list[bytes]:
+    """For each of the candidates a byte of each mask: 1 where it is wanted."""
+    if len(beside) < _FEW_BYTES:
+        planes = [beside.translate(bits) for bits in wanted]
+        return [planes[k & 7][k >> 3 :: width] for k in at]
+    eights = {eight: beside[eight::width] for eight in {k >> 3 for k in at}}
+    return [eights[k >> 3].translate(wanted[k & 7]) for k in at]
 
 
 def by_count(masks: Iterable[int], among: int) -> Iterator[int]:

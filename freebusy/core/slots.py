@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from freebusy.core.grid import ALWAYS, Hours, SlotQuery, candidate_starts, count_candidates
-from freebusy.core.masks import Grid, Who, by_count, names_at, numbers
+from freebusy.core.masks import Grid, Who, by_count, lowest, names_at, numbers
 from freebusy.core.ready import READY, Calendar, Masks, Ready, Withheld
 from freebusy.core.rules import Code
 
@@ -152,9 +152,10 @@ def _count(withheld: Withheld, every: int) -> tuple[int, dict[Code, int]]:
 
 def _page(offered: int, ranked_by: Sequence[bytes], limit: int) -> list[int]:
     """The numbers of the slots to return: the first ones, or those that the fewest of these masks hold."""
+    if not ranked_by:
+        return numbers(offered if offered.bit_count() <= limit else lowest(offered, limit))
     masks = (int.from_bytes(mask, "little") for mask in ranked_by)
-    groups = by_count(masks, offered) if ranked_by else [offered]
-    return list(islice(chain.from_iterable(map(numbers, groups)), limit))
+    return list(islice(chain.from_iterable(map(numbers, by_count(masks, offered))), limit))
 
 
 def _rows(
@@ -182,7 +183,7 @@ def _explanation(
     reasons: list[list[tuple[Code, tuple[str, ...]]]] = [[] for _ in grid.starts]
     same = {Code.UNKNOWN_REQUIRED: tuple(needed.unknown), Code.ROOM: tuple(room.address for room in rooms)}
     for code in _ORDER:
-        hit = list(numbers(withheld.get(code, 0)))
+        hit = numbers(withheld.get(code, 0))
         masks = (found.get(code, 0).to_bytes(grid.width, "little") for found in needed.masks)
         names = repeat(same[code]) if code in same else names_at(hit, needed.names, masks, grid.width)
         for k, found in zip(hit, names, strict=False):
