@@ -1,6 +1,15 @@
 """A simulated year: every customer ends up as the story says, and none is lost by our fault.
 
-Three weeks of it run with all tests; `make simulate-year` (SIMULATED_DAYS=365) lives through the whole.
+The product's own beat schedule, tasks, lookups, consent pages, mails and webhooks run against the sandbox, with the
+clocks of both moved from one due time to the next. Each midnight every connection's state, health, reason and the age
+of its token are compared with the story. At the end: nobody is lost whom the story does not name; each customer's
+incidents are its troubles, one for one, opened and closed in time, with one mail to each about both; its webhooks and
+its contact's letters are as many as told; no webhook came twice; no outage cost more calls than its bound.
+
+Three weeks of 46 customers run with all tests, in some 40 seconds. `make simulate-year` lives through the year of 220,
+as two installations of 110 side by side, each on a core of its own: some twelve minutes of processor time each, for
+110,000 refreshes, 113,000 calls of getSchedule, 52,000 reads and 38,000 standings compared. `SHARES=1/1` has all 220 in
+one installation, which takes twice as long.
 """
 
 from __future__ import annotations
