@@ -61,9 +61,12 @@ class Fetching:
         }
 
     def ran_out_of_time(self, outcome: Outcome) -> bool:
-        """Whether it says more of this question than of the mailbox: one with more time may fare better."""
+        """Whether it says more of this question than of the mailbox: one with more time may fare better.
+
+        Where Microsoft itself says that it took too long, its code is beside ours.
+        """
         said = None if outcome.problem is None else outcome.problem.said
-        return isinstance(said, Unreadable) and said.code == "timeout" and self.deadline.expired
+        return isinstance(said, Unreadable) and said.code == "timeout" and said.raw is None
 
     def _asked(self, window: Interval, mailboxes: Sequence[str]) -> tuple[ScheduleReport, Trouble | None]:
         try:
