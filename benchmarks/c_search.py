@@ -1,7 +1,7 @@
 """The search in C, called from Python: the limit that the engine is measured against. Compiled on the spot by gcc.
 
 Input are the workload's lists of ints; turning them into arrays is part of building, and rows are made in Python.
-Through NumPy it is the reference that the goals were set on; through arrays alone (lean) there is less around each call.
+Through NumPy it is the reference that the goals were set on; through arrays alone (lean) a call costs less.
 """
 
 from __future__ import annotations
@@ -114,13 +114,15 @@ class CSearch:
     def build(self, work: Work, starts: list[int]) -> Index:
         duration = work["frame"]["duration"]
         base, top = starts[0] - LONG, starts[-1] + duration + LONG
-        lo, hi = zeros("i", top - base + 1), zeros("i", top - base + 1)
-        for s in starts:  # lo[m]: how many slots end by m; hi[m]: how many begin before m
-            lo[s + duration - base] += 1
-            hi[s + 1 - base] += 1
-        lo, hi = array("i", accumulate(lo)), array("i", accumulate(hi))
+        lo: list[int] = []
+        hi: list[int] = []
+        for k, s in enumerate(starts):
+            # lo[m]: the first slot that ends after m; hi[m]: the first that begins at m or after
+            lo.extend([k] * (s + duration - base - len(lo)))
+            hi.extend([k] * (s + 1 - base - len(hi)))
+        lo_table, hi_table = (array("i", t + [len(starts)] * (top + 1 - base - len(t))) for t in (lo, hi))
         words = (len(starts) + 63) // 64
-        people, rooms = (self._masks(work[kind], lo, hi, base, top, words) for kind in ("people", "rooms"))
+        people, rooms = (self._masks(work[kind], lo_table, hi_table, base, top, words) for kind in ("people", "rooms"))
         return Index(starts, people, rooms, words)
 
     def _masks(self, owners: list[Work], lo: array[int], hi: array[int], base: int, top: int, words: int) -> array[int]:

@@ -272,7 +272,8 @@ def line(figures: dict[str, Any]) -> str:
     return (
         f"{figures['workload']:9} {seconds['cold'] * 1e3:9.2f} {figures['cold']:8.2f}x "
         f"{seconds['ready'] / searches * 1e6:11.1f} {figures['ready']:8.2f}x {goal:>11} {against} "
-        f"{figures['page']:6.2f}x {figures['lean_cold']:9.2f}x {figures['lean_ready']:6.2f}x  {'' if figures['met'] else 'MISSED'}"
+        f"{figures['page']:6.2f}x {figures['lean_cold']:9.2f}x {figures['lean_ready']:6.2f}x"
+        f"{'' if figures['met'] else '  MISSED'}"
     )
 
 
