@@ -25,6 +25,7 @@ _SET = [bytes(byte >> i & 1 for byte in range(256)) for i in range(8)]
 _CLEAR = [bytes(~byte >> i & 1 for byte in range(256)) for i in range(8)]
 _BITS = [tuple(i for i in range(8) if byte >> i & 1) for byte in range(256)]
 _FEW_BYTES = 1024  # so many are translated as a whole, more where they are looked at
+_BLOCK = 16 << 10
 _MANY = 64  # so many names take longer to make than an object that makes them when somebody looks
 
 
@@ -129,14 +130,15 @@ class Names(msgspec.Struct, frozen=True, gc=False, eq=False):
     """Some of `names`, in their order: made when looked at, compared as a tuple is. Only their number is there."""
 
     names: Sequence[str]
-    column: bytes  # for each name 1 or 0
+    column: bytes  # for each name the byte of its mask
+    bits: bytes  # byte → 1 or 0
     count: int
 
     def __len__(self) -> int:
         return self.count
 
     def __iter__(self) -> Iterator[str]:
-        return compress(self.names, self.column)
+        return compress(self.names, self.column.translate(self.bits))
 
     def __getitem__(self, at: int) -> str:
         return tuple(self)[at]
@@ -152,23 +154,41 @@ Who = tuple[str, ...] | Names
 
 
 def names_at(
-    at: Sequence[int], names: Sequence[str], masks: Iterable[bytes], width: int, *, clear: bool = False
+    at: Sequence[int], names: Sequence[str], masks: Sequence[bytes], width: int, *, clear: bool = False
 ) -> list[Who]:
     """At each of the candidates: whose masks (of so many bytes) hold it; or, `clear`, whose do not."""
-    chosen = _columns(at, b"".join(masks), width, _CLEAR if clear else _SET)
+    wanted = _CLEAR if clear else _SET
     if len(names) > _MANY:
-        return [Names(names, column, column.count(1)) for column in chosen]
-    shared = {column: tuple(compress(names, column)) for column in set(chosen)}
-    return [shared[column] for column in chosen]
-
-
-def _columns(at: Sequence[int], beside: bytes, width: int, wanted: Sequence[bytes]) -> list[bytes]:
-    """For each of the candidates a byte of each mask: 1 where it is wanted."""
-    if len(beside) < _FEW_BYTES:
+        eights = _eights(at, masks, width)
+        counts = _sums(at, eights, len(names), clear=clear)
+        return [Names(names, eights[k >> 3], wanted[k & 7], count) for k, count in zip(at, counts, strict=True)]
+    if len(names) * width < _FEW_BYTES:
+        beside = b"".join(masks)
         planes = [beside.translate(bits) for bits in wanted]
-        return [planes[k & 7][k >> 3 :: width] for k in at]
-    eights = {eight: beside[eight::width] for eight in {k >> 3 for k in at}}
-    return [eights[k >> 3].translate(wanted[k & 7]) for k in at]
+        chosen = [planes[k & 7][k >> 3 :: width] for k in at]
+    else:
+        eights = _eights(at, masks, width)
+        chosen = [eights[k >> 3].translate(wanted[k & 7]) for k in at]
+    shared = {flags: tuple(compress(names, flags)) for flags in set(chosen)}
+    return [shared[flags] for flags in chosen]
+
+
+def _eights(at: Iterable[int], masks: Sequence[bytes], width: int) -> dict[int, bytes]:
+    """The candidates' bytes, of all masks side by side."""
+    # In blocks that a processor's nearest cache holds: every column walks through all of them.
+    together = -(-_BLOCK // width)
+    blocks = [b"".join(masks[k : k + together]) for k in range(0, len(masks), together)]
+    return {eight: b"".join([block[eight::width] for block in blocks]) for eight in {k >> 3 for k in at}}
+
+
+def _sums(at: Iterable[int], eights: dict[int, bytes], total: int, *, clear: bool) -> list[int]:
+    """How many masks hold each of the candidates, or do not."""
+    # Bits of an int are counted without a branch for each.
+    wide = {eight: int.from_bytes(column, "little") for eight, column in eights.items()}
+    ones = int.from_bytes(b"\1" * total, "little")
+    each = [ones << i for i in range(8)]
+    sums = [(wide[k >> 3] & each[k & 7]).bit_count() for k in at]
+    return [total - count for count in sums] if clear else sums
 
 
 def by_count(masks: Iterable[int], among: int) -> Iterator[int]:

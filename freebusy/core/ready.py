@@ -53,6 +53,14 @@ class _View(Generic[Mask]):
         self.masks: dict[int, Mask] = {}
         self.schedules: list[Schedule] = []
 
+    def all_of(self, calendars: Sequence[Calendar]) -> Masks[Mask]:
+        """The masks of all of them; KeyError when one is not known, or not under this policy and zone."""
+        masks, policy, zone = self.masks, calendars[0].policy, calendars[0].account_zone
+        found = [masks[id(c.schedule)] for c in calendars if c.policy is policy and c.account_zone is zone]
+        if len(found) < len(calendars):
+            raise KeyError("several policies or zones")
+        return Masks([calendar.address for calendar in calendars], found, {})
+
 
 _Views = dict[tuple[ConflictPolicy, tzinfo], _View[Mask]]
 
@@ -124,6 +132,11 @@ class Marking:
     def _marked(
         self, calendars: Sequence[Calendar], views: _Views[Mask], make: Callable[[Grid, Schedule, Judge, tzinfo], Mask]
     ) -> Masks[Mask]:
+        if calendars and (view := views.get((calendars[0].policy, calendars[0].account_zone))):
+            try:
+                return view.all_of(calendars)
+            except KeyError:
+                pass
         found: Masks[Mask] = Masks([], [], {})
         names, masks = found.names, found.masks
         policy: ConflictPolicy | None = None

@@ -184,7 +184,7 @@ def _explanation(
     same = {Code.UNKNOWN_REQUIRED: tuple(needed.unknown), Code.ROOM: tuple(room.address for room in rooms)}
     for code in _ORDER:
         hit = numbers(withheld.get(code, 0))
-        masks = (found.get(code, 0).to_bytes(grid.width, "little") for found in needed.masks)
+        masks = [found.get(code, 0).to_bytes(grid.width, "little") for found in needed.masks]
         names = repeat(same[code]) if code in same else names_at(hit, needed.names, masks, grid.width)
         for k, found in zip(hit, names, strict=False):
             reasons[k].append((code, tuple(found)))
