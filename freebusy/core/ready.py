@@ -132,9 +132,9 @@ class Marking:
     def _marked(
         self, calendars: Sequence[Calendar], views: _Views[Mask], make: Callable[[Grid, Schedule, Judge, tzinfo], Mask]
     ) -> Masks[Mask]:
-        if calendars and (view := views.get((calendars[0].policy, calendars[0].account_zone))):
+        if calendars and (ready := views.get((calendars[0].policy, calendars[0].account_zone))):
             try:
-                return view.all_of(calendars)
+                return ready.all_of(calendars)
             except KeyError:
                 pass
         found: Masks[Mask] = Masks([], [], {})
