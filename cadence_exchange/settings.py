@@ -48,6 +48,9 @@ CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 TRUSTED_PROXIES = frozenset(proxy.strip() for proxy in env_text("FORWARDED_ALLOW_IPS", "127.0.0.1,::1").split(","))
 
 
+WEB_THREADS = env_int("WEB_THREADS", 8, least=1, most=256)  # gunicorn.conf.py reads it too
+
+
 # --- database ---------------------------------------------------------------------------------------------------
 def _database(url: str) -> dict[str, Any]:
     """Django's form of DATABASE_URL; refuses what is neither SQLite in a file nor PostgreSQL."""
@@ -65,8 +68,9 @@ def _database(url: str) -> dict[str, Any]:
             init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
         )
     else:
-        # The pool's own default of waiting 30 s would outlive the 20 s that an answer may take.
-        options["pool"] = {"min_size": 1, "max_size": 8, "timeout": 5}
+        # One for each of the web server's threads, since a question holds its own while it waits for Microsoft. The
+        # pool's own default of waiting 30 s would outlive the 20 s that an answer may take.
+        options["pool"] = {"min_size": 1, "max_size": max(8, WEB_THREADS), "timeout": 5}
     return parsed
 
 
