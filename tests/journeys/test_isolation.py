@@ -37,7 +37,9 @@ def ask(key: str, method: str, path: str) -> Any:
     headers = {"Authorization": f"Bearer {key}"}
     if method == "get":
         return client.get(path, headers=headers)
-    body = {**BODY, "duration_minutes": 30} if path.endswith("/slots/") else BODY
+    body: dict[str, Any] = {**BODY, "duration_minutes": 30} if path.endswith("/slots/") else BODY
+    if path.endswith("/roster/refresh/"):
+        body = {"mailboxes": ["ann@contoso.example"], "start": BODY["start"], "end": BODY["end"]}
     return getattr(client, method)(path, body, content_type="application/json", headers=headers)
 
 

@@ -51,9 +51,10 @@ def codes_of(own: Misfortune) -> set[str]:
 
 
 def events(story: Story, tenant: str) -> Counter[str]:
-    """The webhooks that the tenant's story must have led to, by type; `connection.recovered` only at least.
+    """The webhooks that the tenant's story must have led to, by type; of two kinds only the least.
 
-    A consent also ends what a probe found when the connection was lost, so it may bring one more.
+    A loss that a probe finds, and not a refresh or a read, is also told as `connection.degraded`, and the consent that
+    ends it as `connection.recovered`.
     """
     told = Counter({"connection.enabled": 1})
     for own in story.of(tenant):

@@ -53,10 +53,12 @@ class Inspection:
             of_tenant = [event for event in self._events() if event["account"] == tenant]
             heard = Counter(event["type"] for event in of_tenant)
             told = events(self.story, tenant)
-            more = heard.pop("connection.recovered", 0) - told.pop("connection.recovered", 0)
-            consents = heard["connection.enabled"] - 1
+            recoveries = heard.pop("connection.recovered", 0) - told.pop("connection.recovered", 0)
+            falls = heard.pop("connection.degraded", 0) - told.pop("connection.degraded", 0)
+            losses = heard["connection.needs_consent"]
             lines = [(event["at"][:16], event["type"], event["data"]["reason"]) for event in of_tenant]
-            self._check(heard == told and 0 <= more <= consents, f"{tenant}: webhooks {lines}, not {dict(told)}")
+            fits = heard == told and 0 <= recoveries <= falls <= losses
+            self._check(fits, f"{tenant}: webhooks {lines}, not {dict(told)}")
             got = sum(account.contact_email in letter.to for letter in self.outbox)
             wanted = letters(self.story, tenant)
             self._check(got == wanted, f"{tenant}: {got} mails to the contact, not {wanted}")
