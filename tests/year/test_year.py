@@ -7,9 +7,9 @@ incidents are its troubles, one for one, opened and closed in time, with one mai
 its contact's letters are as many as told; no webhook came twice; no outage cost more calls than its bound.
 
 Three weeks of 46 customers run with all tests, in some 40 seconds. `make simulate-year` lives through the year of 220,
-as two installations of 110 side by side, each on a core of its own: some twelve minutes of processor time each, for
-110,000 refreshes, 113,000 calls of getSchedule, 52,000 reads and 38,000 standings compared. `SHARES=1/1` has all 220 in
-one installation, which takes twice as long.
+as two installations of 110 side by side, each on a core of its own: twelve to fifteen minutes of processor time each on
+a busy machine, for 110,000 refreshes, 113,000 calls of getSchedule, 52,000 reads and 38,000 standings compared.
+`SHARES=1/1` has all 220 in one installation, which takes twice as long.
 """
 
 from __future__ import annotations
