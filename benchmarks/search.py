@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ from freebusy.core.rules import TECHNICAL
 from freebusy.core.schedule import FreeBusyStatus, Schedule, ScheduleItem
 from freebusy.core.slots import Calendar, SlotResult, find_slots
 from freebusy.core.zones import iana_zone, instant_of_wall
-from tests.freebusy.core import workloads
+
+workloads: Any = import_module("tests.freebusy.core.workloads")  # untyped, as it was given
 
 Work = dict[str, Any]
 Answer = list[list[list[Any]]]
@@ -228,7 +230,7 @@ class Sides:
         times: dict[str, list[float]] = {side: [] for side in self.turns}
         for _ in range(rounds):
             for side, turn in self.turns.items():
-                turns = []
+                turns: list[float] = []
                 while sum(turns) < 0.02 and len(turns) < 9:
                     began = time.perf_counter()
                     turn()
