@@ -17,7 +17,7 @@ from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any
 
-from tests.freebusy.core.workloads import LONG
+LONG = 360  # minutes: so long an entry is ignored
 
 SOURCE = r"""
 #include <stdint.h>

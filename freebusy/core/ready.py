@@ -53,13 +53,14 @@ class _View(Generic[Mask]):
         self.masks: dict[int, Mask] = {}
         self.schedules: list[Schedule] = []
 
-    def all_of(self, calendars: Sequence[Calendar]) -> Masks[Mask]:
-        """The masks of all of them; KeyError when one is not known, or not under this policy and zone."""
+    def all_of(self, calendars: Sequence[Calendar]) -> Masks[Mask] | None:
+        """The masks of all of them; None when one is not known, or has a policy or zone of its own."""
         masks, policy, zone = self.masks, calendars[0].policy, calendars[0].account_zone
-        found = [masks[id(c.schedule)] for c in calendars if c.policy is policy and c.account_zone is zone]
-        if len(found) < len(calendars):
-            raise KeyError("several policies or zones")
-        return Masks([calendar.address for calendar in calendars], found, {})
+        try:
+            found = [masks[id(c.schedule)] for c in calendars if c.policy is policy and c.account_zone is zone]
+        except KeyError:
+            return None
+        return Masks([c.address for c in calendars], found, {}) if len(found) == len(calendars) else None
 
 
 _Views = dict[tuple[ConflictPolicy, tzinfo], _View[Mask]]
@@ -132,37 +133,30 @@ class Marking:
     def _marked(
         self, calendars: Sequence[Calendar], views: _Views[Mask], make: Callable[[Grid, Schedule, Judge, tzinfo], Mask]
     ) -> Masks[Mask]:
-        if calendars and (ready := views.get((calendars[0].policy, calendars[0].account_zone))):
-            try:
-                return ready.all_of(calendars)
-            except KeyError:
-                pass
+        if not calendars:
+            return Masks([], [], {})
+        known = views.get((calendars[0].policy, calendars[0].account_zone))
+        if known is not None and (all_of := known.all_of(calendars)) is not None:
+            return all_of
         found: Masks[Mask] = Masks([], [], {})
-        names, masks = found.names, found.masks
-        policy: ConflictPolicy | None = None
-        zone: tzinfo | None = None
         added = 0
         for calendar in calendars:
-            schedule = calendar.schedule
-            if calendar.policy is not policy or calendar.account_zone is not zone:
-                policy, zone = calendar.policy, calendar.account_zone
-                if (policy, zone) not in views:
-                    views[policy, zone] = _View(policy)
+            schedule, of = calendar.schedule, (calendar.policy, calendar.account_zone)
+            if isinstance(schedule, Schedule):
+                if of not in views:
+                    views[of] = _View(calendar.policy)
                     added += _BYTES_OF_VIEW
-                view = views[policy, zone]
-                known = view.masks.get
-            mask = known(id(schedule))
-            if mask is None:
-                if not isinstance(schedule, Schedule):
-                    if isinstance(schedule, Unreadable):
-                        found.unknown[calendar.address] = schedule.code
-                    continue
-                mask = make(self.grid, schedule, view.judge, calendar.account_zone)
-                view.schedules.append(schedule)
-                view.masks[id(schedule)] = mask
-                added += _BYTES_OF_CALENDAR + self.grid.width + _BYTES_OF_ITEM * len(schedule.items)
-            names.append(calendar.address)
-            masks.append(mask)
+                view = views[of]
+                mask = view.masks.get(id(schedule))
+                if mask is None:
+                    mask = make(self.grid, schedule, view.judge, calendar.account_zone)
+                    view.schedules.append(schedule)
+                    view.masks[id(schedule)] = mask
+                    added += _BYTES_OF_CALENDAR + self.grid.width + _BYTES_OF_ITEM * len(schedule.items)
+                found.names.append(calendar.address)
+                found.masks.append(mask)
+            elif isinstance(schedule, Unreadable):
+                found.unknown[calendar.address] = schedule.code
         if added:
             self._note(added)
         return found
