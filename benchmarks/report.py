@@ -74,8 +74,8 @@ class Line:
         return self.goal.mark(self.spread.median) if self.goal else ""
 
     def cells(self) -> tuple[str, ...]:
-        value = f"{_number(self.spread.median)} {self.unit}".strip()
-        between = f"{_number(self.spread.low)} … {_number(self.spread.high)}"
+        value = f"{number(self.spread.median)} {self.unit}".strip()
+        between = f"{number(self.spread.low)} … {number(self.spread.high)}"
         spread = between if self.spread.low < self.spread.high else ""
         return self.name, value, spread, str(self.goal or ""), self.verdict, self.note
 
@@ -99,7 +99,8 @@ class Line:
         }
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Three digits, or all of them before the point."""
     return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.3g}"
 
 

@@ -1,14 +1,15 @@
 """The search beside what one could pick instead: `python -m benchmarks.peers [--only W1] [--rounds N] [--json FILE]`.
 
 Needs what requirements-peers.txt pins; `make bench-peers` installs it. Every answer is compared with ours first, and
-ours with the workload's own hash. All cases of a workload run in turns in this one process, PostgreSQL beside it.
+ours with the workload's own hash. All cases of a workload run in turns in this one process, by its processor's time;
+PostgreSQL, which has processes of its own, in turns with us alone, by the clock on the wall.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import psycopg
@@ -18,7 +19,7 @@ from benchmarks.machine import this_machine
 from benchmarks.measuring import in_turns
 from benchmarks.peers.libraries import LIBRARIES, Peer, Scope
 from benchmarks.peers.postgresql import PostgreSQL, connected, server_version
-from benchmarks.report import Goal, Line, Report, at_least, options, publish
+from benchmarks.report import Goal, Line, Report, at_least, number, options, publish
 from tests.freebusy.core import workloads
 from tests.services import postgres
 
@@ -54,7 +55,7 @@ def without_rooms(work: Work) -> Work:
     return work | {"searches": [search | {"rooms": None} for search in work["searches"]]}
 
 
-def compare(name: str, work: Work, peers: list[Any], rounds: int) -> Iterator[Line]:
+def compare(name: str, work: Work, peers: Sequence[Peer | PostgreSQL], rounds: int) -> Iterator[Line]:
     """One workload by us and by the peers of one scope, equal first and then in turns."""
     engine = Engine(work)
 
@@ -62,16 +63,21 @@ def compare(name: str, work: Work, peers: list[Any], rounds: int) -> Iterator[Li
     for peer in peers:
         if as_far_as(peer.scope, peer.answer()) != as_far_as(peer.scope, expected):
             raise SystemExit(f"{name}: {peer.name} answers otherwise than we do")
-    cases = {"ours": engine.cold, "again": engine.ready} | {peer.name: peer.answer for peer in peers}
-    measured = in_turns(cases, rounds, clock=time.perf_counter)  # PostgreSQL works in processes of its own
+    here = {"ours": engine.cold, "again": engine.ready} | {
+        peer.name: peer.answer for peer in peers if isinstance(peer, Peer)
+    }
+    apart = {"ours": engine.cold} | {peer.name: peer.answer for peer in peers if isinstance(peer, PostgreSQL)}
+    measured = in_turns(here, rounds)
+    beside = in_turns(apart, rounds, clock=time.perf_counter)  # PostgreSQL works in a process of its own
     each = len(work["searches"])
     note = f"each of {each} searches" if each > 1 else ""
     yield Line(f"{name}, our search", measured.time("ours").times(1000 / each), "ms", note=note)
     yield Line(f"{name}, our search, asked again", measured.time("again").times(1000 / each), "ms", note=note)
     for peer in peers:
-        ms = measured.time(peer.name).median * 1000 / each
-        ratio, goal = measured.ratio(peer.name, to="ours"), GOALS.get((name, peer.name))
-        yield Line(f"{name}, {peer.name} / ours", ratio, "×", goal, f"{ms:.3g} ms; {EQUAL[peer.scope]}")
+        turns = beside if peer.name in apart else measured
+        ms = number(turns.time(peer.name).median * 1000 / each)
+        ratio, goal = turns.ratio(peer.name, to="ours"), GOALS.get((name, peer.name))
+        yield Line(f"{name}, {peer.name} / ours", ratio, "×", goal, f"{ms} ms; {EQUAL[peer.scope]}")
 
 
 def as_far_as(scope: Scope, answers: list[Rows]) -> list[Rows]:

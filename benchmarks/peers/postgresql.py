@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from benchmarks.calendars import Rows, Search, Work
-from benchmarks.peers.libraries import blocking
+from benchmarks.peers.libraries import Scope, blocking
 from tests.freebusy.core import workloads
 
 _ROWS = """
@@ -38,7 +38,7 @@ class PostgreSQL:
     """One workload in one server; what is measured is the prepared query with the fetch of its rows."""
 
     name = "PostgreSQL range_agg"
-    scope = "people"
+    scope: Scope = "people"
 
     def __init__(self, work: Work, connection: psycopg.Connection[Any]) -> None:
         self._cursor = connection.cursor()
