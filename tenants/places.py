@@ -62,24 +62,20 @@ class ReaderGate:
         A call that was cut off leaves its place so, as long as another one is left. While the store cannot be reached
         every call goes ahead.
         """
-        if self._ahead is not None and self._ahead.serves():
-            try:
-                yield
-            except CutOff:
-                self._leaves_place(deadline)  # it stays taken in any case; that it does is to be counted
-                raise
-            return
-        holder, slot = str(uuid4()), None
-        with going_on_without_the_store():
-            slot = self._take(holder, deadline)
+        ahead = self._ahead if self._ahead is not None and self._ahead.serves() else None
+        holder, slot = (ahead.holder, ahead.slot) if ahead else (str(uuid4()), None)
+        if ahead is None:
+            with going_on_without_the_store():
+                slot = self._take(holder, deadline)
         try:
             yield
         except CutOff:
             if slot is not None and self._leaves_place(deadline):
                 slot = None
+            self._ahead = ahead = None
             raise
         finally:
-            if slot is not None:
+            if slot is not None and ahead is None:  # those taken ahead are given back together
                 with going_on_without_the_store():
                     coordinator().free_slot(self._name, holder, slot)
                 _wake(self._name)
@@ -165,6 +161,7 @@ class _Ahead:
     """A place that was taken before its call; good for one that begins by `begin_by` on the monotonic clock."""
 
     name: str
+    holder: str
     slot: int
     begin_by: float
     used: bool = False
@@ -200,7 +197,7 @@ class PlacesAhead:
         with going_on_without_the_store():
             taken = coordinator().take_slots(list(by_name), self._holder, _terms(self._urgency), seconds=seconds)
         for name, slot in taken.items():
-            by_name[name]._ahead = _Ahead(name, slot, begin_by)
+            by_name[name]._ahead = _Ahead(name, self._holder, slot, begin_by)
 
     def give_back(self, gates: Collection[ReaderGate]) -> None:
         """Those that these gates still hold, now that their calls are over."""

@@ -219,6 +219,16 @@ def test_a_place_taken_ahead_serves_one_call_until_it_is_given_back() -> None:
     assert coordinator().take_slots(["graph:ahead"], "fifth", terms(), seconds=1.0) == {"graph:ahead": 3}
 
 
+def test_a_call_that_was_cut_off_keeps_the_place_that_was_taken_ahead_for_it() -> None:
+    gate = ReaderGate("cut off")
+    ahead = places.PlacesAhead(Urgency.PERSON, 5.0)
+    ahead.take([gate])
+    with pytest.raises(CutOff), gate.acquire(Deadline.after(5.0)):
+        raise CutOff("timeout", "no answer in time")
+    ahead.give_back([gate])
+    assert coordinator().take_slots(["graph:cut off"], "next", terms(), seconds=1.0) == {"graph:cut off": 1}
+
+
 def test_whoever_comes_too_late_for_a_place_taken_ahead_asks_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(places, "AHEAD_SECONDS", -1.0)
     gate = ReaderGate("late")
