@@ -113,7 +113,7 @@ def test_a_schedule_that_says_the_same_but_was_read_anew_is_looked_at_anew() -> 
 
 
 def test_schedules_that_come_and_go_never_meet_anothers_mask() -> None:
-    ready = Ready(most_bytes=5_000)
+    ready = Ready(most_bytes=500_000)
     for k in range(2_000):
         assert hours(find_slots(QUERY, required=[calendar("ann", schedule(k % 8))], ready=ready)) == [
             h for h in range(8) if h != k % 8
