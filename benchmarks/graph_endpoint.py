@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from typing import cast
+
+from benchmarks.loopback import Peer, answer, serve_peers
 
 ITEMS = 140
 LIMIT = 4
@@ -44,11 +45,6 @@ def _mailbox() -> bytes:
 _MAILBOX = _mailbox()
 
 
-def _answer(body: bytes, status: str = "200 OK", more: str = "") -> bytes:
-    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{more}Content-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
-
-
 class _Endpoint:
     def __init__(self, latency: float, connect: float) -> None:
         self.latency = latency
@@ -71,62 +67,39 @@ class _Endpoint:
         return True
 
 
-class _Peer(asyncio.Protocol):
+class _Peer(Peer):
     def __init__(self, endpoint: _Endpoint, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
         self._endpoint = endpoint
-        self._loop = loop
-        self._received = b""
         self._new = True
-        self._transport: asyncio.Transport
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        while (end := self._received.find(b"\r\n\r\n")) >= 0:
-            head = self._received[:end].lower()
-            at = head.find(b"content-length:")
-            length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
-            if len(self._received) < end + 4 + length:
-                return
-            path = self._received[:end].split(b" ", 2)[1]
-            body = self._received[end + 4 : end + 4 + length]
-            self._received = self._received[end + 4 + length :]
-            self._respond(path, body)
-
-    def _respond(self, path: bytes, body: bytes) -> None:
+    def respond(self, method: bytes, path: bytes, head: bytes, body: bytes) -> None:
         endpoint = self._endpoint
         if path == b"/counts":
-            self._transport.write(_answer(json.dumps(endpoint.counts).encode()))
+            self.write(answer(endpoint.counts))
         elif path == b"/reset":
             endpoint.reset()
-            self._transport.write(_answer(b"{}"))
+            self.write(answer({}))
         else:
             wait = endpoint.latency + (endpoint.connect if self._new else 0.0)
             endpoint.counts["connections"] += self._new
             self._new = False
             if not endpoint.begin():
-                self._transport.write(_answer(b"{}", "429 Too Many Requests", "Retry-After: 1\r\n"))
+                self.write(answer({}, "429 Too Many Requests", "Retry-After: 1\r\n"))
                 return
             names = [name.encode() for name in json.loads(body)["schedules"]]
             value = b",".join(_MAILBOX.replace(_NAME, name) for name in names)
-            self._loop.call_later(wait, self._end, _answer(b'{"value":[' + value + b"]}"))
+            self._loop.call_later(wait, self._end, answer(b'{"value":[' + value + b"]}"))
 
-    def _end(self, answer: bytes) -> None:
+    def _end(self, given: bytes) -> None:
         self._endpoint.in_flight -= 1
-        if not self._transport.is_closing():
-            self._transport.write(answer)
+        self.write(given)
 
 
-async def serve(port: int, latency: float, connect: float) -> None:
-    """Until cancelled; times in seconds."""
-    loop = asyncio.get_running_loop()
-    endpoint = _Endpoint(latency, connect)
-    server = await loop.create_server(lambda: _Peer(endpoint, loop), "127.0.0.1", port, backlog=256)
-    async with server:
-        await server.serve_forever()
+async def _serve(port: int, latency: float, connect: float) -> None:
+    loop, endpoint = asyncio.get_running_loop(), _Endpoint(latency, connect)
+    await serve_peers(port, lambda: _Peer(endpoint, loop))
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), float(sys.argv[2]) / 1000, float(sys.argv[3]) / 1000))
+    asyncio.run(_serve(int(sys.argv[1]), float(sys.argv[2]) / 1000, float(sys.argv[3]) / 1000))

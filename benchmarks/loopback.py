@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import cast
 
@@ -11,18 +12,17 @@ from typing import cast
 Handler = Callable[[bytes, bytes, bytes, bytes], tuple[bytes, float]]
 
 
-def answer(document: object) -> bytes:
-    """A whole 200 with this as JSON; bytes are JSON already."""
+def answer(document: object, status: str = "200 OK", more: str = "") -> bytes:
+    """A whole answer with this as JSON; bytes are JSON already. `more`: header lines, each with its end."""
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+    kind = "Content-Type: application/json; charset=utf-8\r\n"
+    return f"HTTP/1.1 {status}\r\n{kind}{more}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-class Peer(asyncio.Protocol):
-    """One connection."""
+class Peer(asyncio.Protocol, ABC):
+    """One connection, which hands over whole requests; answers are written by whoever extends it."""
 
-    def __init__(self, handle: Handler, loop: asyncio.AbstractEventLoop) -> None:
-        self._handle = handle
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._received = b""
         self._transport: asyncio.Transport
@@ -41,17 +41,37 @@ class Peer(asyncio.Protocol):
             method, path = self._received[:end].split(b" ", 2)[:2]
             body = self._received[end + 4 : end + 4 + length]
             self._received = self._received[end + 4 + length :]
-            given, wait = self._handle(method, path, head, body)
-            self._loop.call_later(wait, self._write, given)
+            self.respond(method, path, head, body)
 
-    def _write(self, given: bytes) -> None:
+    @abstractmethod
+    def respond(self, method: bytes, path: bytes, head: bytes, body: bytes) -> None:
+        """`head` is in lower case."""
+
+    def write(self, given: bytes) -> None:
+        """The answer, unless nobody waits for it any more."""
         if not self._transport.is_closing():
             self._transport.write(given)
 
 
+class _Handled(Peer):
+    def __init__(self, handle: Handler, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._handle = handle
+
+    def respond(self, method: bytes, path: bytes, head: bytes, body: bytes) -> None:
+        given, wait = self._handle(method, path, head, body)
+        self._loop.call_later(wait, self.write, given)
+
+
 async def serve(port: int, handle: Handler) -> None:
+    """Until cancelled; the same handler for all connections."""
+    loop = asyncio.get_running_loop()
+    await serve_peers(port, lambda: _Handled(handle, loop))
+
+
+async def serve_peers(port: int, connected: Callable[[], Peer]) -> None:
     """Until cancelled."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Peer(handle, loop), "127.0.0.1", port, backlog=1024)
+    server = await loop.create_server(connected, "127.0.0.1", port, backlog=1024)
     async with server:
         await server.serve_forever()

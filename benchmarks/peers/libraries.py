@@ -45,6 +45,13 @@ class Peer(ABC):
     def objects(self, events: Events) -> Any:
         return events
 
+    @abstractmethod
+    def answer(self) -> list[Rows]: ...
+
+
+class SlotBySlot(Peer):
+    """One that is asked of each calendar whether a slot is in conflict."""
+
     def calendar(self, objects: Any) -> Any:
         """What one calendar is asked through; its making is measured."""
         return objects
@@ -78,7 +85,7 @@ class Peer(ABC):
         return rows
 
 
-class Datetimes(Peer):
+class Datetimes(SlotBySlot):
     """What is written by hand; the slots' own datetimes are a gift."""
 
     name = "datetimes + any()"
@@ -94,7 +101,7 @@ class Datetimes(Peer):
         return any(one < ends and begins < other for one, other in calendar)
 
 
-class Portion(Peer):
+class Portion(SlotBySlot):
     """The free time of the required is one difference of interval sets."""
 
     name = "portion"
@@ -130,7 +137,7 @@ class Portion(Peer):
         return starts
 
 
-class IntervalTree(Peer):
+class IntervalTree(SlotBySlot):
     """A tree for each calendar."""
 
     name = "intervaltree"
@@ -147,7 +154,7 @@ class IntervalTree(Peer):
         return bool(calendar.overlaps(start, end))
 
 
-class Pandas(Peer):
+class Pandas(SlotBySlot):
     """An IntervalIndex for each calendar."""
 
     name = "pandas IntervalIndex"
@@ -189,9 +196,6 @@ class Slotify(Peer):
 
     def objects(self, events: Events) -> Any:
         return [self._slotify.BusyPeriod(workloads.from_min(s), workloads.from_min(e)) for s, e in events]
-
-    def conflict(self, calendar: Any, start: int, end: int) -> bool:
-        raise NotImplementedError("it is asked for all slots at once")
 
     def answer(self) -> list[Rows]:
         return [self._starts(chain.from_iterable(self.people[n] for n in q["required"])) for q in self.searches]
